@@ -1,0 +1,17 @@
+"""ppcds: image classifiers with contrastive supervision on PaddlePaddle."""
+
+from importlib.util import find_spec
+
+if find_spec("paddle") is None:
+    raise ImportError(
+        'ppcds needs PaddlePaddle: install one of its two extras, pip install "ppcds[cpu]" or "ppcds[gpu]".'
+    )
+
+from ppcds.runtime import prepare_processor
+
+PROCESSOR = prepare_processor()  # environment variables that only count before Paddle is loaded
+
+from ppcds.weights import load_weights  # noqa: E402
+
+__version__ = "0.1.0"
+__all__ = ["PROCESSOR", "__version__", "load_weights"]

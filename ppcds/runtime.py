@@ -1,0 +1,96 @@
+"""Device, threads and seeds: each is decided here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ppcds.errors import UserError
+
+
+def prepare_processor() -> str:
+    """Set the processor's environment before Paddle is loaded; what the user has set stays.
+
+    Paddle's CPU build takes a slow path of its matrix library on AMD processors, and one thread, unless
+    MKL_DEBUG_CPU_TYPE and OMP_NUM_THREADS say otherwise. Returns one line that says what is in force.
+    """
+    wanted = {"OMP_NUM_THREADS": str(available_cores())}
+    name = processor_name()
+    if "AMD" in name:
+        wanted["MKL_DEBUG_CPU_TYPE"] = "5"
+    late = "paddle" in sys.modules
+    notes = []
+    for key, value in wanted.items():
+        if key in os.environ:
+            notes.append(f"{key}={os.environ[key]} (yours)")
+        elif late:
+            notes.append(f"{key} not set: Paddle was loaded before ppcds")
+        else:
+            os.environ[key] = value
+            notes.append(f"{key}={value}")
+    return f"{name}, {available_cores()} cores; " + ", ".join(notes)
+
+
+def available_cores() -> int:
+    """Cores this process may use, which in a container can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """Model name of the processor, "AMD EPYC" for instance."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass  # not Linux
+    import platform
+
+    return platform.processor() or "unknown processor"
+
+
+def choose_device(name: str | None = None) -> str:
+    """Set Paddle's device: the one named ("cpu", "gpu", "gpu:1"), else a GPU if there is one.
+
+    Returns the device's name. Raises UserError if this Paddle or machine has no such device.
+    """
+    import paddle
+
+    has_gpu = paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
+    if name is None:
+        name = "gpu" if has_gpu else "cpu"
+    if name.startswith("gpu") and not has_gpu:
+        raise UserError(f"--device {name}: this Paddle sees no GPU; install paddlepaddle-gpu or use --device cpu")
+    try:
+        return paddle.device.set_device(name)
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"--device {name}: {error}") from error
+
+
+def seed_for(*path: int) -> int:
+    """A 32-bit seed that depends on every number of `path`: (seed, epoch, index) for instance."""
+    return int(np.random.SeedSequence(path).generate_state(1)[0])
+
+
+def seed_example(*path: int) -> None:
+    """Seed what image transforms draw from (`random` and NumPy) for one example."""
+    seed = seed_for(*path)
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def seed_step(*path: int) -> None:
+    """Seed what layers and methods draw from (Paddle's generators) for one step.
+
+    Every random number follows from (run.seed, epoch, step or index), so there is no random state to save
+    and a resumed run draws what the undisturbed one would have drawn.
+    """
+    import paddle
+
+    paddle.seed(seed_for(*path))
