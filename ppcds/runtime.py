@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import random
 import sys
@@ -23,7 +25,7 @@ def prepare_processor() -> str:
     if "AMD" in name:
         wanted["MKL_DEBUG_CPU_TYPE"] = "5"
     late = "paddle" in sys.modules
-    notes = []
+    notes = _keep_freed_memory()
     for key, value in wanted.items():
         if key in os.environ:
             notes.append(f"{key}={os.environ[key]} (yours)")
@@ -33,6 +35,22 @@ def prepare_processor() -> str:
             os.environ[key] = value
             notes.append(f"{key}={value}")
     return f"{name}, {available_cores()} cores; " + ", ".join(notes)
+
+
+def _keep_freed_memory() -> list[str]:
+    """Let the C library keep what tensors free, instead of handing it back and asking for zeroed pages again.
+
+    Paddle's CPU allocator has no pool: a fifth of a training step went into page faults. Only for glibc, and
+    not if the user has set a MALLOC_ variable.
+    """
+    if any(key.startswith("MALLOC_") for key in os.environ):
+        return ["malloc as your MALLOC_ variables say"]
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        no_mmap, never_trim, grow_by = (-4, 0), (-1, 2**31 - 1), (-2, 2**26)  # malloc.h: M_MMAP_MAX, ...
+        if all(mallopt(*option) for option in (no_mmap, never_trim, grow_by)):
+            return ["malloc keeps freed memory"]
+    return []
 
 
 def available_cores() -> int:
@@ -66,7 +84,9 @@ def choose_device(name: str | None = None) -> str:
     if name is None:
         name = "gpu" if has_gpu else "cpu"
     if name.startswith("gpu") and not has_gpu:
-        raise UserError(f"--device {name}: this Paddle sees no GPU; install paddlepaddle-gpu or use --device cpu")
+        raise UserError(
+            f"--device {name}: this Paddle sees no GPU; install paddlepaddle-gpu or use --device cpu"
+        )
     try:
         return paddle.device.set_device(name)
     except (ValueError, RuntimeError) as error:

@@ -1,0 +1,11 @@
+"""What an example is: an image file, its label, and the data sets that list them."""
+
+from ppcds.datasets.cifar import CIFAR10, convert_cifar10
+from ppcds.datasets.csv_split import CSVSplit
+from ppcds.datasets.images import read_image, resize
+from ppcds.datasets.sports10 import Sports10
+
+# data.layout of a recipe -> data set class
+LAYOUTS = {"sports10": Sports10, "cifar10": CIFAR10, "csv": CSVSplit}
+
+__all__ = ["CIFAR10", "LAYOUTS", "CSVSplit", "Sports10", "convert_cifar10", "read_image", "resize"]

@@ -1,0 +1,46 @@
+"""What the command lines share: recipe options, and errors as one line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ppcds.config import Recipe, load_recipe
+from ppcds.errors import UserError
+
+
+def add_recipe_options(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add -c NAME_OR_PATH, -o key=value (repeated) and --device."""
+    said = f"default: {default}" if default else "default: recipe.yaml beside the weights"
+    parser.add_argument("-c", "--recipe", default=default, metavar="NAME_OR_PATH", help=f"recipe ({said})")
+    parser.add_argument(
+        "-o", "--override", action="append", default=[], metavar="KEY=VALUE",
+        help="change one key of the recipe, e.g. -o optim.learning_rate=0.05 (repeat for more)",
+    )  # fmt: skip
+    parser.add_argument("--device", help="cpu, gpu or gpu:N (default: a GPU if Paddle sees one)")
+
+
+def recipe_of_run(folder: str) -> str:
+    """The path of a run folder's own recipe."""
+    path = Path(folder) / "recipe.yaml"
+    if not path.is_file():
+        raise UserError(f"{folder} is not a run that can be resumed: there is no recipe.yaml in it")
+    return str(path)
+
+
+def recipe_of_weights(recipe: str | None, weights: str, overrides: list[str]) -> Recipe:
+    """The recipe named by -c, else the recipe.yaml of the run folder in which the weights lie."""
+    beside = Path(weights).parent / "recipe.yaml"
+    if recipe is None and not beside.is_file():
+        raise UserError(f"no recipe.yaml beside {weights}: name the recipe it was trained with (-c)")
+    return load_recipe(recipe or str(beside), overrides)
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Run a tool; a user's mistake ends it with one line on standard error and status 1."""
+    try:
+        sys.exit(main())
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,89 @@
+"""latest.safetensors: everything that a run needs to go on exactly.
+
+One file, so that its parts cannot come from different steps, and in a format that executes nothing.
+Random states are not in it: every random number follows from the seed and the position (see runtime).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+from ppcds.config import Recipe, changed_keys
+from ppcds.errors import UserError
+from ppcds.weights import load_weights, read_metadata, save_weights, set_weights
+
+MAY_CHANGE = {"data.root", "data.num_workers", "optim.epochs", "run.output_dir", "run.log_steps"}
+
+
+@dataclasses.dataclass
+class TrainState:
+    """Where a run stands: `step` batches of epoch `epoch` are done, both counted from 0."""
+
+    epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = dataclasses.field(default_factory=dict)  # of each loss part in this epoch
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)  # the rows of metrics.csv
+    best: float = -1.0
+
+
+def save_checkpoint(path: Path, recipe: Recipe, state: TrainState, method, optimizer) -> None:
+    """Write weights, optimiser and position; the file is whole or the previous one."""
+    tensors = {f"method.{name}": value.numpy() for name, value in method.state_dict().items()}
+    for name, value in _accumulators(method, optimizer).items():
+        tensors[f"optimizer.{name}"] = value
+    metadata = {
+        "state": json.dumps(dataclasses.asdict(state)),
+        "recipe": json.dumps(recipe.model_dump(mode="json")),
+    }
+    save_weights(tensors, path, metadata)
+
+
+def load_checkpoint(path: Path, recipe: Recipe, method, optimizer) -> TrainState:
+    """Put a run back where it stopped. Raises UserError if there is none, or if the recipe has changed."""
+    if not path.is_file():
+        raise UserError(f"{path.parent} is not a run that can be resumed: there is no {path.name} in it")
+    metadata = read_metadata(path)
+    if not {"state", "recipe"} <= set(metadata):
+        raise UserError(f"{path} is not a checkpoint of a run: it holds no position and recipe")
+    changed = set(changed_keys(json.loads(metadata["recipe"]), recipe.model_dump(mode="json"))) - MAY_CHANGE
+    if changed:
+        raise UserError(f"{path}: the recipe has changed since, in {', '.join(sorted(changed))}")
+    tensors = load_weights(path)
+    weights = {name[len("method.") :]: value for name, value in tensors.items() if name.startswith("method.")}
+    set_weights(method, weights, str(path))
+    _set_accumulators(method, optimizer, tensors)
+    return TrainState(**json.loads(metadata["state"]))
+
+
+def _accumulators(method, optimizer) -> dict[str, np.ndarray]:
+    """Optimiser state by the network's own names, "velocity_0/layer1.0.conv1.weight" for instance.
+
+    Paddle's own keys begin with generated names (conv2d_3.w_0) that another process may give otherwise.
+    """
+    structured = {parameter.name: name for name, parameter in method.named_parameters()}
+    named = {}
+    for key, value in optimizer.state_dict().items():
+        if isinstance(value, paddle.Tensor):
+            generated = _owner(key, structured)
+            named[f"{key[len(generated) + 1 :]}/{structured[generated]}"] = value.numpy()
+    return named
+
+
+def _owner(key: str, structured: dict[str, str]) -> str:
+    return max((name for name in structured if key.startswith(f"{name}_")), key=len)
+
+
+def _set_accumulators(method, optimizer, tensors: dict[str, np.ndarray]) -> None:
+    generated = {name: parameter.name for name, parameter in method.named_parameters()}
+    state = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            kind, name = key[len("optimizer.") :].split("/", 1)
+            state[f"{generated[name]}_{kind}"] = paddle.to_tensor(value)
+    state["LR_Scheduler"] = optimizer.state_dict()["LR_Scheduler"]  # as it is: the trainer sets it by epoch
+    optimizer.set_state_dict(state)

@@ -1,0 +1,84 @@
+"""What a network says of a whole split, and how well."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import paddle
+from paddle.io import DataLoader, Dataset
+
+from ppcds.config import Recipe
+from ppcds.datasets.csv_split import CSVSplit
+from ppcds.datasets.loader import batches_of, load_batches
+from ppcds.runtime import seed_for
+
+
+def predict_logits(
+    network: paddle.nn.Layer, loader: DataLoader, check: Callable[[], None] = lambda: None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits [N, classes] of the first view, and labels [N], in evaluation mode.
+
+    check: called before each batch; what it raises ends the evaluation. The network's mode is put back.
+    """
+    logits, labels = [], []
+    was_training = network.training
+    network.eval()
+    try:
+        with paddle.no_grad():
+            for views, batch_labels in loader:
+                check()
+                logits.append(network(views[0]).numpy())
+                labels.append(batch_labels.numpy())
+    finally:
+        if was_training:
+            network.train()
+    return np.concatenate(logits), np.concatenate(labels)
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Share of labelled rows whose largest logit is the label's."""
+    labelled = labels >= 0
+    return float((logits[labelled].argmax(1) == labels[labelled]).mean())
+
+
+class Evaluation:
+    """The accuracies of an epoch: on the whole validation split, and on as many training images.
+
+    run.train_accuracy "clean" measures training images as validation images are shown; "augmented", the
+    notebook's way, on their first training view. run.ten_batch_accuracy adds the notebook's other measure:
+    ten shuffled batches of the validation split, the incomplete one dropped.
+    """
+
+    def __init__(self, recipe: Recipe, train_split: CSVSplit, eval_split: CSVSplit) -> None:
+        self.recipe, self.eval_split = recipe, eval_split
+        self.train_split = copy.copy(train_split)
+        self.train_split.views = train_split.views[:1]
+        if recipe.run.train_accuracy == "clean":
+            self.train_split.views = eval_split.views
+        labelled = np.flatnonzero(train_split.labels >= 0)
+        chosen = np.random.RandomState(seed_for(recipe.run.seed)).permutation(labelled)[: len(eval_split)]
+        self.train_rows = np.sort(chosen)
+
+    def measure(self, network: paddle.nn.Layer, epoch: int, check: Callable[[], None]) -> dict[str, float]:
+        """train_accuracy, eval_accuracy and, where the recipe asks for it, eval_accuracy_ten_batches."""
+        size, count = self.recipe.data.batch_size, len(self.eval_split)
+
+        def measured(dataset: Dataset, batches: list[list[int]]) -> float:
+            loader = load_batches(dataset, batches, self.recipe.data.num_workers, self.recipe.run.seed, epoch)
+            return accuracy(*predict_logits(network, loader, check))
+
+        train_batches = [
+            self.train_rows[rows].tolist() for rows in batches_of(len(self.train_rows), size, False)
+        ]
+        found = {
+            "train_accuracy": measured(self.train_split, train_batches),
+            "eval_accuracy": measured(self.eval_split, batches_of(count, size, drop_last=False)),
+        }
+        if self.recipe.run.ten_batch_accuracy:
+            shuffled = batches_of(
+                count, size, drop_last=True, shuffle_seed=seed_for(self.recipe.run.seed, epoch)
+            )
+            found["eval_accuracy_ten_batches"] = measured(self.eval_split, shuffled[:10])
+        return found

@@ -1,0 +1,189 @@
+"""The training loop. It does not know which method it runs."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import paddle
+from tqdm import tqdm
+
+from ppcds import PROCESSOR
+from ppcds.config import Recipe
+from ppcds.datasets.build import build_eval_split, build_train_split
+from ppcds.datasets.loader import SeededExamples, load_batches, train_batches
+from ppcds.engine.checkpoint import TrainState, load_checkpoint, save_checkpoint
+from ppcds.engine.evaluate import Evaluation
+from ppcds.engine.optimizers import build_optimizer, build_schedule
+from ppcds.engine.run_log import RunLog, StepClock, start_folder
+from ppcds.engine.stop import Stopped, StopRequest
+from ppcds.errors import UserError
+from ppcds.methods import build_method
+from ppcds.runtime import seed_step
+from ppcds.transforms.grid import view_grid
+from ppcds.weights import save_weights
+
+
+class Trainer:
+    """A recipe's run in its folder: `Trainer(recipe, resume).train()`.
+
+    Everything that can be wrong with recipe, data or weights is found before the folder is touched.
+    """
+
+    def __init__(self, recipe: Recipe, resume: bool = False) -> None:
+        self.recipe = recipe
+        self.folder = Path(recipe.run.output_dir)
+        self.latest = self.folder / "latest.safetensors"
+        self.eval_split = build_eval_split(recipe)
+        seed_step(recipe.run.seed)  # the first weights
+        self.method = build_method(recipe, len(self.eval_split.classes))
+        self.train_split = build_train_split(recipe, self.method.views_used)
+        self.steps = len(self._batches(epoch=0))
+        self.evaluation = Evaluation(recipe, self.train_split, self.eval_split)
+        self.schedule = build_schedule(recipe.optim)
+        self.optimizer = build_optimizer(recipe.optim, self.schedule, self.method.parameters())
+        self.state = TrainState()
+        self.resume = resume
+        if resume:
+            self.state = load_checkpoint(self.latest, recipe, self.method, self.optimizer)
+        self.stop = StopRequest()
+        self.log: RunLog | None = None
+
+    def train(self) -> dict[str, float]:
+        """Run to the last epoch and return the last row of metrics.csv.
+
+        Raises Stopped, after saving, on SIGINT or SIGTERM, and UserError if a loss is not finite.
+        """
+        moved = start_folder(self.folder, self.resume)
+        self.recipe.save(self.folder / "recipe.yaml")
+        self.log = RunLog(self.folder)
+        self._introduce(moved)
+        epochs = self.recipe.optim.epochs
+        self.clock = StepClock((epochs - self.state.epoch) * self.steps - self.state.step)
+        try:
+            with self.stop:
+                while self.state.epoch < epochs:
+                    self._train_epoch()
+                    self._end_epoch()
+        except Stopped:
+            save_checkpoint(self.latest, self.recipe, self.state, self.method, self.optimizer)
+            self.log.say(f"Stopped after step {self.state.step} of epoch {self.state.epoch + 1}.")
+            raise
+        finally:
+            self.log.metrics(self.state.history)
+            self.log.close()
+        return self.state.history[-1]
+
+    def _train_epoch(self) -> None:
+        """The steps of this epoch that are not yet done."""
+        state, seed = self.state, self.recipe.run.seed
+        self.schedule.step(state.epoch)
+        self.method.train()
+        batches = self._batches(state.epoch)[state.step :]
+        workers = self.recipe.data.num_workers
+        loader = load_batches(self.train_split, batches, workers, seed, state.epoch) if batches else []
+        with self._bar(batches) as bar:
+            self.clock.resting()
+            for views, labels in loader:
+                self.clock.batch_read()
+                seed_step(seed, state.epoch, state.step)
+                losses = self.method(views, labels)
+                parts = {name: float(value) for name, value in losses.items()}
+                self._require_finite(parts)
+                losses["loss"].backward()
+                self.optimizer.step()
+                self.optimizer.clear_grad()
+                self.method.after_step()
+                state.step += 1
+                for name, value in parts.items():
+                    state.sums[name] = state.sums.get(name, 0.0) + value
+                self.clock.step_done(len(labels))
+                self._tell_step(bar, parts)
+                self.stop.check()
+
+    def _end_epoch(self) -> None:
+        """Evaluate, keep the best network, and save."""
+        state = self.state
+        network = self.method.deployed()
+        row = {"epoch": state.epoch + 1, "learning_rate": self.optimizer.get_lr()}
+        row.update({f"train_{name}": value / self.steps for name, value in state.sums.items()})
+        row.update(self.evaluation.measure(network, state.epoch, self.stop.check))
+        state.history.append(row)
+        score = row[self.recipe.run.best_by]
+        if score > state.best:
+            state.best = score
+            save_weights(network.state_dict(), self.folder / "best_model.pdparams")
+        state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
+        save_checkpoint(self.latest, self.recipe, state, self.method, self.optimizer)
+        self.log.metrics(state.history)
+        self._tell_epoch(row)
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        data = self.recipe.data
+        return train_batches(self.train_split, data.batch_size, data.drop_last, self.recipe.run.seed, epoch)
+
+    def _require_finite(self, parts: dict[str, float]) -> None:
+        if not all(math.isfinite(value) for value in parts.values()):
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in parts.items())
+            kept = (
+                f"{self.latest} holds epoch {self.state.epoch}"
+                if self.state.epoch
+                else "no epoch was finished"
+            )
+            where = f"step {self.state.step + 1} of epoch {self.state.epoch + 1}"
+            raise UserError(
+                f"the loss is not finite in {where} ({shown}): lower optim.learning_rate ({self.optimizer.get_lr():g}) or look at the images; {kept}"
+            )
+
+    def _introduce(self, moved: str) -> None:
+        """What runs, on what, and the first views as a VisualDL picture."""
+        recipe, train, evaluated = self.recipe, self.train_split, self.eval_split
+        trained = sum(int(np.prod(p.shape)) for p in self.method.parameters() if not p.stop_gradient)
+        self.log.say(f"processor: {PROCESSOR}; Paddle {paddle.__version__} on {paddle.device.get_device()}")
+        if moved:
+            self.log.say(moved)
+        self.log.say(
+            f"{recipe.method.name} on {train.root}: {len(train)} training and {len(evaluated)} validation "
+            f"images, {len(train.classes)} classes; {recipe.model.name}, {trained / 1e6:.2f} M weights"
+        )
+        if self.resume:
+            self.log.say(f"Going on after step {self.state.step} of epoch {self.state.epoch + 1}")
+        drawn = SeededExamples(train, recipe.run.seed, epoch=0)
+        self.log.picture("views", view_grid([drawn[i][0] for i in range(min(16, len(train)))]))
+
+    def _bar(self, batches: list[list[int]]) -> tqdm:
+        label = f"epoch {self.state.epoch + 1}/{self.recipe.optim.epochs}"
+        return tqdm(
+            total=self.steps,
+            initial=self.steps - len(batches),
+            desc=label,
+            leave=False,
+            disable=None,
+            unit="step",
+        )
+
+    def _tell_step(self, bar: tqdm, parts: dict[str, float]) -> None:
+        state, learning_rate = self.state, self.optimizer.get_lr()
+        losses = " ".join(f"{name} {value:.4f}" for name, value in parts.items())
+        bar.update()
+        bar.set_postfix_str(f"{losses} lr {learning_rate:g} {self.clock.report()}", refresh=False)
+        if state.step % self.recipe.run.log_steps and state.step != self.steps:
+            return
+        where = f"epoch {state.epoch + 1}/{self.recipe.optim.epochs} step {state.step}/{self.steps}"
+        line = f"{where} lr {learning_rate:g} {losses} {self.clock.report()}"
+        (self.log.say if bar.disable else self.log.note)(line)
+        scalars = {f"train/{name}": value for name, value in parts.items()}
+        scalars["train/learning_rate"] = learning_rate
+        scalars["train/images_per_second"] = self.clock.images_per_second
+        self.log.scalars(state.epoch * self.steps + state.step, scalars)
+        self.clock.forget()
+
+    def _tell_epoch(self, row: dict[str, float]) -> None:
+        measured = {name: value for name, value in row.items() if "accuracy" in name}
+        best = " (best so far)" if row[self.recipe.run.best_by] == self.state.best else ""
+        shown = " ".join(f"{name} {value:.4f}" for name, value in measured.items())
+        epochs = self.recipe.optim.epochs
+        self.log.say(f"epoch {row['epoch']}/{epochs} train_loss {row['train_loss']:.4f} {shown}{best}")
+        tags = {name.replace("_", "/", 1): value for name, value in measured.items()}
+        self.log.scalars(row["epoch"] * self.steps, tags)

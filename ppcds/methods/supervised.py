@@ -1,0 +1,33 @@
+"""Plain cross entropy, on one view or on several."""
+
+from __future__ import annotations
+
+import paddle
+
+from ppcds.errors import UserError
+from ppcds.losses import cross_entropy
+from ppcds.methods.method import Method, with_total
+
+
+class Supervised(Method):
+    """Cross entropy on `views` views of each image: the baseline that contrastive methods are held against.
+
+    views: 1, or 2 as the control that sees as many images a step as a contrastive method does.
+    softmax_twice: the notebook's error, softmax before a cross entropy that applies softmax again.
+    """
+
+    def __init__(self, backbone: paddle.nn.Layer, views: int = 1, softmax_twice: bool = False) -> None:
+        super().__init__()
+        if views < 1:
+            raise UserError(f"method.views: {views} should be 1 or more")
+        self.backbone = backbone
+        self.views_used = views
+        self.softmax_twice = softmax_twice
+
+    def forward(self, views, labels):
+        logits = self.backbone(paddle.concat(views))
+        repeated = paddle.concat([labels] * len(views))
+        return with_total({"cross_entropy": cross_entropy(logits, repeated, self.softmax_twice)})
+
+    def deployed(self):
+        return self.backbone

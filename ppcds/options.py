@@ -1,0 +1,64 @@
+"""Options given by name in a recipe, checked against the signature of what they are given to."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import typing
+from collections.abc import Callable, Iterable
+
+import pydantic
+
+from ppcds.errors import UserError
+
+
+def check_options(target: Callable, given: dict, where: str, skip: tuple[str, ...] = ()) -> dict:
+    """The options of `target` (a class or function): `given` converted to the annotated types, and defaults.
+
+    `where` is the recipe key that holds them, for messages; `skip` names parameters that do not come from
+    a recipe. Raises UserError for unknown names (with the nearest known one), missing ones and wrong types.
+    """
+    constructor = target.__init__ if inspect.isclass(target) else target
+    hints = typing.get_type_hints(constructor)
+    fields = {}
+    for name, parameter in inspect.signature(target).parameters.items():
+        if name not in skip:
+            default = ... if parameter.default is parameter.empty else parameter.default
+            fields[name] = (hints.get(name, typing.Any), default)
+    schema = pydantic.create_model(
+        "Options", __config__=pydantic.ConfigDict(extra="forbid", protected_namespaces=()), **fields
+    )
+    try:
+        checked = schema.model_validate(given)
+    except pydantic.ValidationError as error:
+        raise UserError(explain(error, schema, where)) from None
+    return {name: getattr(checked, name) for name in fields}
+
+
+def explain(error: pydantic.ValidationError, schema: type[pydantic.BaseModel], where: str = "") -> str:
+    """One line for all problems of a validation: each with its dotted key and what to do."""
+    problems = []
+    for problem in error.errors():
+        path = [str(part) for part in problem["loc"]]
+        key = ".".join(([where] if where else []) + path)
+        if problem["type"] == "extra_forbidden":
+            problems.append(f"{key}: unknown key{did_you_mean(path[-1], _known_keys(schema, path[:-1]))}")
+        elif problem["type"] == "missing":
+            problems.append(f"{key}: missing")
+        else:
+            reason = problem["msg"].replace("Input should be", "should be").replace("Value error, ", "")
+            problems.append(f"{key}: {problem['input']!r} {reason}")
+    return "; ".join(problems)
+
+
+def _known_keys(schema: type[pydantic.BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        schema = schema.model_fields[part].annotation
+    return list(schema.model_fields)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The nearest of `known` as the end of a sentence, or all of them when none is near."""
+    known = list(known)
+    nearest = difflib.get_close_matches(word, known, n=1)
+    return f", did you mean {nearest[0]!r}?" if nearest else f"; known are {', '.join(known) or 'none'}"

@@ -1,0 +1,99 @@
+import cv2
+import numpy as np
+import paddle.vision.transforms as paddle_transforms
+import pytest
+from PIL import Image
+
+from ppcds.datasets import read_image, resize
+from ppcds.errors import UserError
+
+
+@pytest.fixture
+def picture():
+    coarse = np.random.RandomState(0).randint(0, 256, (20, 30, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (300, 200))
+
+
+def test_colours_come_as_rgb(tmp_path):
+    Image.new("RGB", (8, 6), (250, 10, 60)).save(tmp_path / "a.png")
+    image = read_image(tmp_path / "a.png")
+    assert image.dtype == np.uint8 and image.shape == (6, 8, 3)
+    assert image[0, 0].tolist() == [250, 10, 60]
+
+
+def test_names_outside_ascii_can_be_read(tmp_path):
+    path = tmp_path / "网球 été.png"
+    Image.new("RGB", (4, 4), (1, 2, 3)).save(path)
+    assert read_image(str(path))[0, 0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("mode", "color"), [("L", 77), ("RGBA", (77, 77, 77, 0)), ("P", 0), ("1", 1)])
+def test_grey_palette_and_transparent_images_have_three_channels(tmp_path, mode, color):
+    Image.new(mode, (4, 4), color).save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png").shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "a.jpg is empty"),
+        (b"filename,class\n", "a.jpg is not an image"),
+        (b"\xff\xd8", "a.jpg is a truncated JPEG"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "a.jpg is a truncated JPEG"),
+    ],
+)
+def test_files_that_are_no_images_are_named(tmp_path, content, message):
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_missing_files_and_folders_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"cannot read .*b\.jpg"):
+        read_image(tmp_path / "b.jpg")
+    with pytest.raises(UserError, match="cannot read"):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize("progressive", [0, 1])
+@pytest.mark.parametrize("part", [0.05, 0.5, 0.9, 0.9999])
+def test_a_truncated_jpeg_is_never_an_image(tmp_path, picture, progressive, part):
+    data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive])[1].tobytes()
+    (tmp_path / "whole.jpg").write_bytes(data)
+    assert read_image(tmp_path / "whole.jpg").shape == picture.shape
+    (tmp_path / "cut.jpg").write_bytes(data[: int(len(data) * part)])
+    with pytest.raises(UserError, match=r"cut\.jpg is a truncated JPEG"):
+        read_image(tmp_path / "cut.jpg")
+
+
+def test_the_end_of_an_embedded_thumbnail_is_not_the_end_of_the_picture(tmp_path, picture):
+    data = cv2.imencode(".jpg", picture)[1].tobytes()
+    thumbnail = cv2.imencode(".jpg", picture[::10, ::10])[1].tobytes()
+    assert thumbnail.endswith(b"\xff\xd9")
+    segment = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    data = data[:2] + segment + data[2:]
+    (tmp_path / "whole.jpg").write_bytes(data)
+    (tmp_path / "cut.jpg").write_bytes(data[: len(data) - 500])
+    assert read_image(tmp_path / "whole.jpg").shape == picture.shape
+    with pytest.raises(UserError, match="truncated"):
+        read_image(tmp_path / "cut.jpg")
+
+
+def test_bytes_after_the_end_marker_do_no_harm(tmp_path, picture):
+    (tmp_path / "a.jpg").write_bytes(cv2.imencode(".jpg", picture)[1].tobytes() + b"\x00" * 100)
+    assert read_image(tmp_path / "a.jpg").shape == picture.shape
+
+
+@pytest.mark.parametrize("size", [(72, 128), (36, 64), (400, 200)])
+def test_bilinear_is_paddles_resize(picture, size):
+    np.testing.assert_array_equal(resize(picture, size), paddle_transforms.Resize(size)(picture))
+
+
+def test_area_is_the_mean_of_the_pixels_that_fall_into_one(picture):
+    blocks = picture.reshape(20, 10, 30, 10, 3).mean((1, 3))
+    assert abs(resize(picture, (20, 30), "area") - blocks).max() <= 0.51
+    assert abs(resize(picture, (20, 30), "bilinear") - blocks).max() > 5
+
+
+def test_an_image_of_the_right_size_is_left_alone(picture):
+    assert resize(picture, (200, 300)) is picture

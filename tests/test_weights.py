@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import builtins
+import os
+import pickle
+import struct
+import subprocess
+import sys
+from collections import OrderedDict
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from ppcds import load_weights
+from ppcds.errors import UserError
+from ppcds.weights import read_metadata, save_weights, set_weights
+
+SUFFIXES = [".pdparams", ".safetensors"]
+
+
+def small_network():
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1D(4))
+
+
+def arrays_of(layer):
+    return {name: tensor.numpy().copy() for name, tensor in layer.state_dict().items()}
+
+
+def assert_same(first, second):
+    assert list(first) == list(second)
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
+        assert first[name].dtype == second[name].dtype
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_a_file_of_paddle_save_is_read(tmp_path, protocol):
+    layer = small_network()
+    paddle.save(layer.state_dict(), str(tmp_path / "a.pdparams"), protocol=protocol)
+    assert_same(load_weights(tmp_path / "a.pdparams"), arrays_of(layer))
+
+
+def test_what_is_saved_as_pdparams_can_be_read_by_paddle_load(tmp_path):
+    layer = small_network()
+    save_weights(layer.state_dict(), tmp_path / "a.pdparams")
+    loaded = paddle.load(str(tmp_path / "a.pdparams"))
+    assert_same({name: np.asarray(value) for name, value in loaded.items()}, arrays_of(layer))
+    other = small_network()
+    other.set_state_dict(loaded)
+    assert_same(arrays_of(other), arrays_of(layer))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_arrays_of_every_kind_come_back_as_they_were(tmp_path, suffix):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "bool": rng.random(5) > 0.5,
+        "double": rng.standard_normal((2, 3)),
+        "empty": np.zeros((0, 4), "float32"),
+        "half": rng.standard_normal(3).astype("float16"),
+        "int64": np.arange(6).reshape(2, 3),
+        "scalar": np.array(3.5, "float32"),
+        "transposed": rng.standard_normal((2, 3)).astype("float32").T,
+        "uint8": np.arange(4, dtype="uint8"),
+    }
+    save_weights(arrays, tmp_path / f"a{suffix}")
+    loaded = load_weights(tmp_path / f"a{suffix}")
+    assert_same({name: loaded[name] for name in arrays}, arrays)
+    loaded["double"][0, 0] = 1  # may be written to
+
+
+def test_pickles_of_other_array_layouts_and_numpy_versions_are_read(tmp_path):
+    arrays = OrderedDict(
+        fortran=np.asfortranarray(np.arange(6, dtype="float32").reshape(2, 3)),
+        swapped=np.arange(3, dtype=">f4"),
+    )
+    content = pickle.dumps(arrays, protocol=2)
+    here, there = b"numpy._core.multiarray", b"numpy.core.multiarray"
+    if here not in content:
+        here, there = there, here
+    for number, data in enumerate((content, content.replace(here, there))):
+        path = tmp_path / f"{number}.pdparams"
+        path.write_bytes(data)
+        loaded = load_weights(path)
+        np.testing.assert_array_equal(loaded["fortran"], arrays["fortran"])
+        np.testing.assert_array_equal(loaded["swapped"], [0, 1, 2])
+
+
+def test_metadata_is_kept_by_safetensors_and_refused_for_pdparams(tmp_path):
+    arrays = {"a": np.ones(2, "float32")}
+    save_weights(arrays, tmp_path / "a.safetensors", {"epoch": "3"})
+    assert read_metadata(tmp_path / "a.safetensors") == {"epoch": "3"}
+    save_weights(arrays, tmp_path / "a.pdparams")
+    assert read_metadata(tmp_path / "a.pdparams") == {}
+    with pytest.raises(ValueError, match="metadata"):
+        save_weights(arrays, tmp_path / "b.pdparams", {"epoch": "3"})
+
+
+class Calls:
+    """Pickles as a call of `function` with `arguments`."""
+
+    def __init__(self, function, *arguments):
+        self.call = (function, arguments)
+
+    def __reduce__(self):
+        return self.call
+
+
+def malicious(marker):
+    command = f"touch {marker}"
+    shell = Calls(os.system, command)
+    array = np.ones(2, "float32")
+    holds_shell = np.empty(1, object)
+    holds_shell[0] = shell
+    return {
+        "a shell": shell,
+        "a shell as a value": {"a": array, "b": shell},
+        "a shell deep inside": {"a": [({"b": (array, [shell])},)]},
+        "a shell as a key": {Calls(os.system, command): array},
+        "a shell in an array": {"a": holds_shell},
+        "eval": {"a": Calls(builtins.eval, f"__import__('os').system('{command}')")},
+        "exec": {"a": Calls(builtins.exec, f"import os; os.system('{command}')")},
+        "getattr": {"a": Calls(getattr, array, "tofile")},
+        "subprocess": {"a": Calls(subprocess.check_output, ["touch", str(marker)])},
+        "numpy's own loader": {"a": Calls(np.load, str(marker))},
+        "numpy's memmap": {"a": Calls(np.memmap, str(marker), "float32", "w+", 0, (2,))},
+    }
+
+
+@pytest.mark.parametrize("attack", list(malicious("")))
+def test_nothing_in_a_file_is_executed(tmp_path, attack):
+    marker = tmp_path / "executed"
+    path = tmp_path / "bad.pdparams"
+    path.write_bytes(pickle.dumps(malicious(marker)[attack], protocol=4))
+    with pytest.raises(UserError, match="bad.pdparams"):
+        load_weights(path)
+    assert not marker.exists()
+
+
+def test_a_pickle_cannot_change_the_reader_itself(tmp_path):
+    """BUILD sets attributes of an object without __setstate__; here on each class the reader knows."""
+    path = tmp_path / "bad.pdparams"
+    for module, name in (
+        ("numpy", "dtype"),
+        ("numpy", "ndarray"),
+        ("_codecs", "encode"),
+        ("collections", "OrderedDict"),
+    ):
+        state = b"N}X\x01\x00\x00\x00xK\x01s\x86"  # (None, {"x": 1})
+        path.write_bytes(b"\x80\x02c" + f"{module}\n{name}\n".encode() + state + b"b.")
+        with pytest.raises(UserError):
+            load_weights(path)
+    from ppcds import safe_pickle
+
+    assert not any(hasattr(known, "x") for known in safe_pickle._KNOWN.values())
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_files_cut_at_any_place_are_named(tmp_path, suffix):
+    path = tmp_path / f"whole{suffix}"
+    save_weights({"a": np.ones((3, 4), "float32"), "b": np.ones(2, "float32")}, path)
+    content = path.read_bytes()
+    for length in range(0, len(content) - 1, 7):
+        cut = tmp_path / f"cut{suffix}"
+        cut.write_bytes(content[:length])
+        with pytest.raises(UserError, match=f"cut{suffix}"):
+            load_weights(cut)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_files_of_another_kind_are_named(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    for content in (b"hello, I am text", os.urandom(200), struct.pack("<Q", 2**62) + b"{}"):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=f"a{suffix}"):
+            load_weights(path)
+
+
+def test_missing_files_unknown_suffixes_and_other_contents_are_named(tmp_path):
+    with pytest.raises(UserError, match="nowhere.pdparams: no such file"):
+        load_weights(tmp_path / "nowhere.pdparams")
+    with pytest.raises(UserError, match="a.pth: weights are kept in .pdparams or .safetensors"):
+        load_weights(tmp_path / "a.pth")
+    for content, complaint in (
+        ({"a": 3}, "'a' is a int"),
+        ({"net": {"a": np.ones(2)}}, "'net' is a dict"),
+        ({3: np.ones(2)}, "3 is a ndarray"),
+        ([np.ones(2)], "holds a list"),
+        ({"a": np.array(["text"])}, "type of numbers"),
+    ):
+        path = tmp_path / "other.pdparams"
+        path.write_bytes(pickle.dumps(content, protocol=4))
+        with pytest.raises(UserError, match=f"other.pdparams: .*{complaint}"):
+            load_weights(path)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_failed_save_keeps_the_old_file_and_leaves_no_other(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    save_weights({"a": np.ones(2, "float32")}, path)
+    with pytest.raises(Exception, match=".+"):
+        save_weights({"a": np.array([lambda: 0], dtype=object)}, path)
+    assert os.listdir(tmp_path) == [path.name]
+    np.testing.assert_array_equal(load_weights(path)["a"], [1, 1])
+
+
+def test_set_weights_sets_parameters_and_buffers():
+    source, target = small_network(), small_network()
+    source(paddle.randn([8, 3]))  # moves the running statistics
+    set_weights(target, arrays_of(source), "a.pdparams")
+    assert_same(arrays_of(target), arrays_of(source))
+
+
+@pytest.mark.parametrize(
+    "change, complaint",
+    [
+        (lambda arrays: arrays.pop("0.bias"), r"1 missing \(0\.bias\)"),
+        (lambda arrays: arrays.update(more=np.ones(1)), r"1 unknown \(more\)"),
+        (
+            lambda arrays: arrays.update({"0.weight": np.ones((4, 3), "float32")}),
+            r"0\.weight is \[4, 3\], not \[3, 4\]",
+        ),
+        (lambda arrays: arrays.update({"0.bias": np.ones(4, "uint16")}), r"0\.bias is uint16, not float32"),
+        (
+            lambda arrays: arrays.update({f"x{i}": np.ones(1) for i in range(9)}),
+            r"9 unknown \(x0, x1, x2, \.\.\.\)",
+        ),
+    ],
+)
+def test_weights_of_another_network_are_refused_and_nothing_changes(change, complaint):
+    layer = small_network()
+    before = arrays_of(layer)
+    arrays = {name: value + 1 for name, value in before.items()}
+    change(arrays)
+    with pytest.raises(UserError, match=f"a.pdparams: weights of another network: .*{complaint}"):
+        set_weights(layer, arrays, "a.pdparams")
+    assert_same(arrays_of(layer), before)
+
+
+def test_reading_weights_does_not_load_paddle():
+    code = "import sys, ppcds.weights; sys.exit('paddle' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,51 @@
+"""Train a recipe: python tools/train.py -c sports10 -o optim.epochs=20"""
+
+import argparse
+from pathlib import Path
+
+from ppcds import cli
+from ppcds.config import RECIPES, load_recipe
+
+DEFAULT = "sports10"
+
+
+def main() -> int:
+    shipped = ", ".join(sorted(file.stem for file in RECIPES.glob("*.yaml")))
+    parser = argparse.ArgumentParser(
+        description=f"Train a recipe: {shipped}, or a file of your own.",
+        epilog="example: python tools/train.py -c sports10 -o data.batch_size=64 -o run.output_dir=output/b64",
+    )
+    cli.add_recipe_options(parser)
+    parser.add_argument(
+        "--resume", nargs="?", const="", metavar="RUN",
+        help="go on with the interrupted run in run.output_dir, or in the folder RUN with its own recipe",
+    )  # fmt: skip
+    args = parser.parse_args()
+    if args.resume:  # a folder: its own recipe, unless another is named
+        recipe = load_recipe(args.recipe or cli.recipe_of_run(args.resume), args.override)
+        recipe.run.output_dir = args.resume
+    else:
+        recipe = load_recipe(args.recipe or DEFAULT, args.override)
+
+    from ppcds.engine.stop import Stopped
+    from ppcds.engine.trainer import Trainer
+    from ppcds.runtime import choose_device
+
+    choose_device(args.device)
+    trainer = Trainer(recipe, resume=args.resume is not None)
+    try:
+        last = trainer.train()
+    except Stopped as stopped:
+        print(f"Go on with: python tools/train.py --resume {recipe.run.output_dir}")
+        return 128 + stopped.signum
+    folder = Path(recipe.run.output_dir)
+    accuracy, best = last["eval_accuracy"], trainer.state.best
+    print(f"Done: validation accuracy {accuracy:.4f} after the last epoch, best {best:.4f}.")
+    print(f"  results    {folder}/metrics.csv, train.log, best_model.pdparams, recipe.yaml")
+    print(f"  curves     visualdl --logdir {folder}/vdl")
+    print(f"  evaluate   python tools/eval.py --weights {folder}/best_model.pdparams")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)
