@@ -40,6 +40,8 @@ class ModelSection(Section):
 class DataSection(Section):
     layout: str  # a key of datasets.LAYOUTS
     root: str  # the folder that holds train_split.csv
+    # names in the order of their ids; a run fills them in, so that its weights can be used without the data
+    classes: Optional[list[Annotated[str, Field(min_length=1)]]] = None
     size: tuple[Positive, Positive]  # height, width in pixels
     interpolation: Literal["bilinear", "area"] = "bilinear"
     batch_size: Positive

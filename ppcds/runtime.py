@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import io
 import os
 import random
 import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,8 @@ def prepare_processor() -> str:
     Paddle's CPU build takes a slow path of its matrix library on AMD processors, and one thread, unless
     MKL_DEBUG_CPU_TYPE and OMP_NUM_THREADS say otherwise. Returns one line that says what is in force.
     """
+    for noise in ("No ccache found", "When training, we now always track global mean and variance"):
+        warnings.filterwarnings("ignore", message=noise)  # Paddle's, about nothing a user of ppcds can change
     wanted = {"OMP_NUM_THREADS": str(available_cores())}
     name = processor_name()
     if "AMD" in name:
@@ -78,7 +83,8 @@ def choose_device(name: str | None = None) -> str:
 
     Returns the device's name. Raises UserError if this Paddle or machine has no such device.
     """
-    import paddle
+    with _without_thread_warning():
+        import paddle
 
     has_gpu = paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
     if name is None:
@@ -88,14 +94,25 @@ def choose_device(name: str | None = None) -> str:
             f"--device {name}: this Paddle sees no GPU; install paddlepaddle-gpu or use --device cpu"
         )
     try:
-        return paddle.device.set_device(name)
+        paddle.device.set_device(name)
     except (ValueError, RuntimeError) as error:
         raise UserError(f"--device {name}: {error}") from error
+    return paddle.device.get_device()
+
+
+@contextlib.contextmanager
+def _without_thread_warning() -> Iterator[None]:
+    """Paddle warns of any OMP_NUM_THREADS but 1 when it is loaded; here more is measured to be faster."""
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        yield
+    for line in said.getvalue().splitlines(keepends=True):
+        if "OMP_NUM_THREADS" not in line:
+            sys.stderr.write(line)
 
 
 def seed_for(*path: int) -> int:
     """A 32-bit seed that depends on every number of `path`: (seed, epoch, index) for instance."""
-    return int(np.random.SeedSequence(path).generate_state(1)[0])
+    return int(np.random.SeedSequence((len(path), *path)).generate_state(1)[0])  # (0,) is not (0, 0)
 
 
 def seed_example(*path: int) -> None:

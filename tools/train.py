@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ppcds import cli
 from ppcds.config import RECIPES, load_recipe
+from ppcds.runtime import choose_device
 
 DEFAULT = "sports10"
 
@@ -13,7 +14,7 @@ def main() -> int:
     shipped = ", ".join(sorted(file.stem for file in RECIPES.glob("*.yaml")))
     parser = argparse.ArgumentParser(
         description=f"Train a recipe: {shipped}, or a file of your own.",
-        epilog="example: python tools/train.py -c sports10 -o data.batch_size=64 -o run.output_dir=output/b64",
+        epilog="example: python tools/train.py -c sports10 -o data.batch_size=64 -o optim.epochs=20",
     )
     cli.add_recipe_options(parser)
     parser.add_argument(
@@ -27,11 +28,10 @@ def main() -> int:
     else:
         recipe = load_recipe(args.recipe or DEFAULT, args.override)
 
+    choose_device(args.device)  # before anything else loads Paddle
     from ppcds.engine.stop import Stopped
     from ppcds.engine.trainer import Trainer
-    from ppcds.runtime import choose_device
 
-    choose_device(args.device)
     trainer = Trainer(recipe, resume=args.resume is not None)
     try:
         last = trainer.train()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
+import paddle
 from paddle.io import DataLoader, Dataset
 
 from ppcds.errors import UserError
@@ -50,14 +54,72 @@ def train_batches(
 
 def load_batches(
     dataset: Dataset, batches: list[list[int]], num_workers: int = 0, seed: int = 0, epoch: int = 0
-) -> DataLoader:
-    """A loader of (list of V tensors [N, C, H, W], labels [N]) over the given batches of row numbers."""
-    return DataLoader(
-        SeededExamples(dataset, seed, epoch),
+) -> Iterator[tuple[list[paddle.Tensor], paddle.Tensor]]:
+    """(list of V tensors [N, C, H, W], labels [N]) for each list of row numbers.
+
+    Read ahead by a thread, or by `num_workers` processes. What a broken image raises is raised here.
+    """
+    examples = SeededExamples(dataset, seed, epoch)
+    if not batches:
+        return
+    if not num_workers:
+        yield from _read_ahead(examples, batches)
+        return
+    loader = DataLoader(
+        _ErrorsAsValues(examples),
         batch_sampler=batches,
         num_workers=num_workers,
+        collate_fn=_collate_unless_error,
         worker_init_fn=_one_thread_a_worker,
     )
+    for batch in loader:
+        if len(batch) == 1:  # not views and labels, but what _collate_unless_error made of a mistake
+            raise UserError(batch[0].numpy().tobytes().decode())
+        yield batch
+
+
+def _read_ahead(examples: Dataset, batches: list[list[int]]) -> Iterator:
+    """One batch ahead in one thread. Paddle's own reading thread would hang the run if an image is broken."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        read = reader.submit(_read, examples, batches[0])
+        for rows in [*batches[1:], None]:
+            views, labels = read.result()
+            if rows is not None:
+                read = reader.submit(_read, examples, rows)
+            yield [paddle.to_tensor(view) for view in views], paddle.to_tensor(labels)
+
+
+def _read(examples: Dataset, rows: list[int]):
+    return _collate([examples[row] for row in rows])
+
+
+def _collate(batch: list) -> tuple[list[np.ndarray], np.ndarray]:
+    views = [np.stack(images) for images in zip(*(views for views, _ in batch))]
+    return views, np.array([label for _, label in batch], dtype=np.int64)
+
+
+class _ErrorsAsValues(Dataset):
+    """Hands a user's mistake on as its message: a worker process would print it with its traceback."""
+
+    def __init__(self, examples: Dataset) -> None:
+        super().__init__()
+        self.examples = examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int):
+        try:
+            return self.examples[index]
+        except UserError as error:
+            return str(error)
+
+
+def _collate_unless_error(batch: list):
+    messages = [item for item in batch if isinstance(item, str)]
+    if messages:  # as an array: Paddle's loader ends without a word on anything else
+        return [np.frombuffer(messages[0].encode(), dtype=np.uint8)]
+    return _collate(batch)
 
 
 def _one_thread_a_worker(worker: int) -> None:

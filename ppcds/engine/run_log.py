@@ -20,7 +20,7 @@ def start_folder(folder: Path, resume: bool) -> str:
     Returns a sentence about that, or "".
     """
     said = ""
-    if not resume and (folder / "recipe.yaml").is_file():
+    if not resume and (folder / "latest.safetensors").is_file():
         number = 1
         while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
             number += 1
@@ -58,6 +58,8 @@ class RunLog:
 
     def metrics(self, history: list[dict[str, float]]) -> None:
         """metrics.csv: one row an epoch, and nothing that depends on the clock."""
+        if not history:
+            return
         with written_whole(self.folder / "metrics.csv") as path:
             pd.DataFrame(history).to_csv(path, index=False)
 

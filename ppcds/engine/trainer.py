@@ -36,6 +36,7 @@ class Trainer:
         self.folder = Path(recipe.run.output_dir)
         self.latest = self.folder / "latest.safetensors"
         self.eval_split = build_eval_split(recipe)
+        recipe.data.classes = list(self.eval_split.classes)
         seed_step(recipe.run.seed)  # the first weights
         self.method = build_method(recipe, len(self.eval_split.classes))
         self.train_split = build_train_split(recipe, self.method.views_used)
@@ -133,7 +134,8 @@ class Trainer:
             )
             where = f"step {self.state.step + 1} of epoch {self.state.epoch + 1}"
             raise UserError(
-                f"the loss is not finite in {where} ({shown}): lower optim.learning_rate ({self.optimizer.get_lr():g}) or look at the images; {kept}"
+                f"the loss is not finite in {where} ({shown}): lower "
+                f"optim.learning_rate ({self.optimizer.get_lr():g}) or look at the images; {kept}"
             )
 
     def _introduce(self, moved: str) -> None:
