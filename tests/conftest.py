@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
+from ppcds.config import load_recipe
 from ppcds.datasets import Sports10
 
 
 @pytest.fixture
 def tiny_sports10(tmp_path):
     """A folder laid out as Sports10: of each class four textured JPEGs of 60x100 for train, two for val."""
-    root = tmp_path / "Sports10"
+    return _write_tiny_sports10(tmp_path / "Sports10")
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory):
+    """The folder of a finished run on the tiny data set, read as layout csv: do not write into it."""
+    from ppcds.engine.trainer import Trainer
+
+    folder = tmp_path_factory.mktemp("trained")
+    root = _write_tiny_sports10(folder / "Sports10")
+    data = ["data.layout=csv", f"data.root={root}", "data.size=[32, 32]", "data.batch_size=8"]
+    run = ["model.width=4", "optim.epochs=8", "optim.learning_rate=0.02", f"run.output_dir={folder / 'run'}"]
+    Trainer(load_recipe("demo", [*data, *run])).train()
+    return folder / "run"
+
+
+def _write_tiny_sports10(root: Path) -> Path:
     random = np.random.RandomState(0)
     for split, count in (("train", 4), ("val", 2)):
         lines = ["filename,class"]

@@ -2,10 +2,20 @@
 
 from ppcds.datasets.cifar import CIFAR10, convert_cifar10
 from ppcds.datasets.csv_split import CSVSplit
+from ppcds.datasets.demo import DemoFrames
 from ppcds.datasets.images import read_image, resize
 from ppcds.datasets.sports10 import Sports10
 
 # data.layout of a recipe -> data set class
-LAYOUTS = {"sports10": Sports10, "cifar10": CIFAR10, "csv": CSVSplit}
+LAYOUTS = {"sports10": Sports10, "cifar10": CIFAR10, "demo": DemoFrames, "csv": CSVSplit}
 
-__all__ = ["CIFAR10", "LAYOUTS", "CSVSplit", "Sports10", "convert_cifar10", "read_image", "resize"]
+__all__ = [
+    "CIFAR10",
+    "LAYOUTS",
+    "CSVSplit",
+    "DemoFrames",
+    "Sports10",
+    "convert_cifar10",
+    "read_image",
+    "resize",
+]

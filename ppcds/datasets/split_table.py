@@ -18,7 +18,7 @@ SHOWN = 10  # problems a message lists; the rest is counted
 
 def class_names(root: Path) -> tuple[str, ...]:
     """The sorted class names of `root`/train_split.csv."""
-    names = tuple(sorted(set(_read_table(root, "train")["class"]) - {""}))
+    names = tuple(sorted(set(read_table(root, "train")["class"]) - {""}))
     if not names:
         raise UserError(f"{root / 'train_split.csv'} names no class in any row")
     return names
@@ -32,11 +32,11 @@ def read_split(
     Raises UserError for a missing file or column, or with all rows whose class is unknown (or blank, unless
     `blank_allowed`) or whose image is missing or outside `root`.
     """
-    table = _read_table(root, split)
+    table = read_table(root, split)
     ids = {name: i for i, name in enumerate(classes)}
     if blank_allowed:
         ids[""] = -1
-    folders = _Folders(root)
+    folders = Folders(root)
     filenames, labels, problems = [], [], []
     for line, filename, name in zip(table.index, table["filename"], table["class"]):
         filename = filename.replace("\\", "/")
@@ -53,7 +53,7 @@ def read_split(
     return filenames, np.asarray(labels, np.int64)
 
 
-def _read_table(root: Path, split: str) -> pd.DataFrame:
+def read_table(root: Path, split: str) -> pd.DataFrame:
     """The CSV's columns as stripped strings; the index is the line in the file. Blank lines are left out."""
     path = root / f"{split}_split.csv"
     if not root.is_dir():
@@ -87,7 +87,7 @@ def _read_table(root: Path, split: str) -> pd.DataFrame:
     return table
 
 
-class _Folders:
+class Folders:
     """What lies under a root, one listing a folder: a dozen listings for 100,000 rows."""
 
     def __init__(self, root: Path):

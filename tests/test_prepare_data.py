@@ -1,0 +1,213 @@
+"""tools/prepare_data.py from an archive or a folder to a checked data set."""
+
+import json
+import os
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ppcds.datasets import prepare
+from ppcds.datasets.prepare import place
+from ppcds.errors import UserError
+
+TOOL = Path(__file__).parents[1] / "tools" / "prepare_data.py"
+
+
+@pytest.fixture
+def prepare_data(monkeypatch, tmp_path):
+    """The tool's main, run in tmp_path with the given arguments; returns its status."""
+    main = runpy.run_path(str(TOOL))["main"]
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["prepare_data.py", *map(str, arguments)])
+        return main()
+
+    return run
+
+
+def zip_folder(folder, path, top):
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, f"{top}{file.relative_to(folder).as_posix()}")
+    return path
+
+
+def tree(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    ("top", "arguments", "expected"),
+    [
+        ("Sports10/", [], "Sports10"),
+        ("download/Sports10/", [], "Sports10"),
+        ("", [], "Sports10"),
+        ("", ["--name", "Mine"], "Mine"),
+        ("photos/", ["--name", "Sports10"], "Sports10"),
+        ("photos/", [], "photos"),
+    ],
+)
+def test_wherever_the_csv_lies_in_the_archive_it_ends_beside_its_images(
+    top, arguments, expected, tiny_sports10, prepare_data, tmp_path, capsys
+):
+    source = zip_folder(tiny_sports10, tmp_path / "a.zip", top)
+    assert prepare_data(source, "--root", "data/d", *arguments) == 0
+    made = tree(tmp_path / "data" / "d" / expected)
+    assert json.loads(made.pop("prepare_summary.json"))["images"] == 60
+    assert made == tree(tiny_sports10)
+    assert [path.name for path in (tmp_path / "data" / "d").iterdir()] == [expected]
+    assert "60 images, none broken or missing" in capsys.readouterr().out
+
+
+def test_the_summary_says_what_is_there_and_what_is_not(tiny_sports10, prepare_data, tmp_path, capsys):
+    tennis, hockey = tiny_sports10 / "Tennis", tiny_sports10 / "Hockey"
+    cv2.imwrite(str(tennis / "train_0.jpg"), np.zeros((72, 128, 3), np.uint8))
+    (tennis / "train_1.jpg").write_bytes((tennis / "train_1.jpg").read_bytes()[:-200])
+    (tennis / "train_2.jpg").write_bytes(b"")
+    (tennis / "val_0.jpg").write_text("not an image")
+    (hockey / "train_3.jpg").unlink()
+    shutil.copy(hockey / "val_0.jpg", hockey / "extra.jpg")
+    with open(tiny_sports10 / "train_split.csv", "a", encoding="utf-8") as csv:
+        csv.write("../secret.jpg,Hockey\nSoccer/val_0.jpg,\n")
+
+    source = zip_folder(tiny_sports10, tmp_path / "a.zip", "Sports10/")
+    assert prepare_data(source, "--root", "data/d") == 1
+    summary = json.loads((tmp_path / "data/d/Sports10/prepare_summary.json").read_text(encoding="utf-8"))
+    assert summary["images"] == 61
+    assert summary["splits"]["train"]["images"] == 42
+    assert summary["splits"]["train"]["classes"]["Hockey"] == 5
+    assert summary["splits"]["train"]["classes"][""] == 1
+    assert summary["splits"]["val"]["classes"]["Tennis"] == 2
+    assert set(summary["broken"]) == {"Tennis/train_1.jpg", "Tennis/train_2.jpg", "Tennis/val_0.jpg"}
+    assert "truncated" in summary["broken"]["Tennis/train_1.jpg"]
+    assert set(summary["missing"]) == {"Hockey/train_3.jpg", "../secret.jpg"}
+    assert summary["not_listed"] == ["Hockey/extra.jpg"]
+    assert summary["in_both_splits"] == ["Soccer/val_0.jpg"]
+    assert summary["sizes"] == {
+        "width": {"min": 100, "median": 100, "max": 128},
+        "height": {"min": 60, "median": 60, "max": 72},
+        "most_common": {"100x60": 55, "128x72": 1},
+    }
+    printed = capsys.readouterr().out
+    assert "Tennis/val_0.jpg is not an image" in printed
+    assert "61 images, 5 broken or missing" in printed
+
+
+def test_a_folder_is_copied_and_one_in_place_is_only_checked(tiny_sports10, prepare_data, tmp_path):
+    before = tree(tiny_sports10)
+    assert prepare_data(tiny_sports10, "--root", "data/d") == 0
+    made = tree(tmp_path / "data/d/Sports10")
+    made.pop("prepare_summary.json")
+    assert made == before == tree(tiny_sports10)
+
+    (tmp_path / "data/d/Sports10/Tennis/train_0.jpg").write_bytes(b"")
+    assert prepare_data("data/d", "--root", "data/d") == 1  # found below the folder, and not copied again
+    assert prepare_data(tiny_sports10, "--root", "data/d") == 0  # mended
+
+
+def test_a_tar_is_unpacked_too(tiny_sports10, prepare_data, tmp_path):
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.add(tiny_sports10, "./Sports10")
+    assert prepare_data("a.tar.gz", "--root", "data/d") == 0
+
+
+def test_the_official_archive_of_cifar10_is_converted(tmp_path, monkeypatch):
+    converted = []
+    monkeypatch.setattr(prepare, "convert_cifar10", lambda *paths: converted.append(paths) or Path("CIFAR10"))
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    (folder / "data_batch_1").write_bytes(b"x")
+    with tarfile.open(tmp_path / "any_name.tgz", "w:gz") as archive:
+        archive.add(folder, folder.name)
+    for source in (tmp_path / "any_name.tgz", folder, tmp_path):
+        assert place(source, tmp_path / "d") == Path("CIFAR10")
+        assert converted.pop() == (source, tmp_path / "d")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["Tennis/a.jpg"], "no train_split.csv"),
+        (["S/train_split.csv", "S/Tennis/a.jpg"], "no val_split.csv"),
+        (["S/train_split.csv", "T/train_split.csv"], "several data sets.*S, T"),
+        (["S/train_split.csv", "S/val_split.csv", "../x.jpg"], "leaves the folder"),
+    ],
+)
+def test_an_archive_of_something_else_is_refused_before_anything_is_written(names, message, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x")
+    with pytest.raises(UserError, match=message):
+        place(tmp_path / "a.zip", tmp_path / "d")
+    assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "/tmp/x", "C:x", ""])
+def test_a_name_that_is_no_single_folder_is_refused(name, tiny_sports10, tmp_path):
+    with pytest.raises(UserError, match="--name"):
+        place(tiny_sports10, tmp_path / "d", name)
+
+
+def test_a_folder_is_not_copied_into_itself(tiny_sports10):
+    with pytest.raises(UserError, match="lies inside"):
+        place(tiny_sports10, tiny_sports10 / "data")
+
+
+def test_a_mistake_is_one_line_and_status_1():
+    done = subprocess.run([sys.executable, TOOL, "nowhere.zip"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "error: there is no archive or folder nowhere.zip\n"
+
+
+def test_help_and_mistakes_do_not_load_paddle():
+    code = (
+        "import sys, runpy; sys.argv[:] = ['prepare_data.py', sys.argv[2]]\n"
+        f"try: runpy.run_path({str(TOOL)!r}, run_name='__main__')\n"
+        "except SystemExit: print('loaded:', 'paddle' in sys.modules)"
+    )
+    for argument in ("--help", "nowhere.zip"):
+        done = subprocess.run([sys.executable, "-c", code, "", argument], capture_output=True, text=True)
+        assert "loaded: False" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_was_stopped_is_continued(how, tmp_path, prepare_data):
+    picture = cv2.imencode(".jpg", np.full((40, 40, 3), 90, np.uint8))[1].tobytes()
+    names = [f"Tennis/{i}.jpg" for i in range(4000)]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(
+            "train_split.csv", "filename,class\n" + "".join(f"{name},Tennis\n" for name in names)
+        )
+        archive.writestr("val_split.csv", "filename,class\nTennis/0.jpg,Tennis\n")
+        for name in names:
+            archive.writestr(name, picture)
+    run = subprocess.Popen([sys.executable, TOOL, "a.zip"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    folder = tmp_path / "data/d/Sports10"
+    deadline = time.monotonic() + 60
+    while len(list(folder.glob("*/*.jpg"))) < 50 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    run.send_signal(how)
+    errors = run.communicate()[1]
+    written = list(folder.glob("*/*.jpg"))
+    assert all(path.read_bytes() == picture for path in written)
+    assert not (folder / "prepare_summary.json").exists()
+    if how == signal.SIGINT:
+        assert run.returncode == 130
+        assert errors.endswith("The same command goes on from here.\n")
+    assert prepare_data("a.zip") == 0
+    assert not list(folder.glob(".*"))

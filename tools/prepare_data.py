@@ -1,0 +1,48 @@
+"""Unpack and check a data set: python tools/prepare_data.py Sports10.zip --root data/d"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ppcds import cli
+from ppcds.errors import UserError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description="Unpack a data set in the layout of Sports10 (or CIFAR-10's official archive), decode "
+        "every image and write prepare_summary.json. The same command continues an interrupted run. "
+        "The exit status is 1 if images are broken or missing.",
+        epilog="example: python tools/prepare_data.py Sports10.zip --root data/d",
+    )
+    parser.add_argument(
+        "source", type=Path, metavar="ARCHIVE_OR_FOLDER",
+        help=".zip, .tar or .tar.gz; or a folder, which is copied, or only checked if it is in place",
+    )  # fmt: skip
+    parser.add_argument(
+        "--root", type=Path, default=Path("data/d"), help="where it goes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--name", help="its folder under the root (default: its own name, or Sports10 if it has none)"
+    )
+    args = parser.parse_args()
+    if not args.source.exists():
+        raise UserError(f"there is no archive or folder {args.source}")
+
+    from ppcds.datasets.prepare import place
+    from ppcds.datasets.verify import SUMMARY, report, verify
+
+    try:
+        folder = place(args.source, args.root, args.name)
+        summary = verify(folder)
+    except KeyboardInterrupt:
+        print("Interrupted. The same command goes on from here.", file=sys.stderr)
+        return 130
+    print(report(summary))
+    faults = len(summary["broken"]) + len(summary["missing"])
+    print(f"{folder}: {summary['images']} images, {faults or 'none'} broken or missing ({folder / SUMMARY})")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    cli.run(main)
