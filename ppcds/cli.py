@@ -32,6 +32,8 @@ def recipe_of_run(folder: str) -> str:
 
 def recipe_of_weights(recipe: str | None, weights: str, overrides: list[str]) -> Recipe:
     """The recipe named by -c, else the recipe.yaml of the run folder in which the weights lie."""
+    if not Path(weights).is_file():
+        raise UserError(f"{weights}: no such file")
     beside = Path(weights).parent / "recipe.yaml"
     if recipe is None and not beside.is_file():
         raise UserError(f"no recipe.yaml beside {weights}: name the recipe it was trained with (-c)")
