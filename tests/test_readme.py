@@ -1,0 +1,60 @@
+"""What the README shows is what there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ppcds.config import RECIPES, load_recipe
+from ppcds.methods import build_method
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHINESE = (ROOT / "README_cn.md").read_text(encoding="utf-8")
+
+
+def shown(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [line for block in shown(README, "") for line in block.splitlines() if "tools/train.py" in line]
+
+
+def test_the_example_runs(tiny_sports10, tmp_path, monkeypatch):
+    (tmp_path / "data" / "d").mkdir(parents=True)
+    tiny_sports10.rename(tmp_path / "data" / "d" / "Sports10")
+    monkeypatch.chdir(tmp_path)
+    (example,) = shown(README, "python")
+    names = {}
+    exec(example, names)
+    assert names["logits"].shape == [16, 10]
+    assert 0 < float(names["loss"]) < 10
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_training_commands_name_recipes_and_keys_that_exist(command):
+    words = command.split("#")[0].split("tools/train.py")[1].split()
+    options = dict.fromkeys(words[1::2])
+    assert set(words[::2]) <= {"-c", "-o", "--resume"}, options
+    recipe = next((value for flag, value in zip(words, words[1:]) if flag == "-c"), "sports10")
+    overrides = [value for flag, value in zip(words, words[1:]) if flag == "-o"]
+    build_method(load_recipe(recipe, [*overrides, "model.width=2"]), 10)
+
+
+def test_files_that_are_linked_or_run_exist():
+    linked = re.findall(r"\]\((?!http)([^)#]+)\)", README + CHINESE)
+    run = re.findall(r"tools/\w+\.py", README + CHINESE)
+    assert [name for name in {*linked, *run} if not (ROOT / name).exists()] == []
+
+
+def test_every_recipe_is_in_the_table_of_results():
+    results = README.split("## Results")[1].split("## Data")[0]
+    assert [path.stem for path in RECIPES.glob("*.yaml") if f"`{path.stem}`" not in results] == []
+
+
+def test_both_languages_show_the_same_commands_numbers_and_sections():
+    assert [re.sub(r" +#.*", "", block) for block in shown(README, "")] == [
+        re.sub(r" +#.*", "", block) for block in shown(CHINESE, "")
+    ]
+    assert len(re.findall(r"^## ", README, re.M)) == len(re.findall(r"^## ", CHINESE, re.M))
+    assert sorted(re.findall(r"\.\d{3}\b", README)) == sorted(re.findall(r"\.\d{3}\b", CHINESE))
