@@ -32,6 +32,8 @@ class _Array:
 
     def __setstate__(self, state):
         _, shape, dtype, fortran_order, data = state
+        if isinstance(data, str):  # bytes as Python 2 pickled them
+            data = str.encode(data, "latin1")
         if not isinstance(dtype, _Dtype) or not isinstance(data, bytes):
             raise pickle.UnpicklingError("an array of other things than numbers")
         flat = np.frombuffer(data, np.dtype(dtype.order + dtype.code)).astype(dtype.code)

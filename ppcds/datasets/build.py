@@ -35,7 +35,7 @@ def recipe_classes(recipe: Recipe) -> tuple[str, ...]:
     Raises UserError if data.classes contradicts the layout or names a class twice, or if nothing tells them.
     """
     data = recipe.data
-    fixed = getattr(_find_layout(recipe), "CLASSES", None)
+    fixed = _find_layout(recipe).CLASSES
     if data.classes is None:
         csv = Path(data.root) / "train_split.csv"
         if fixed is None and not csv.is_file():
@@ -67,10 +67,9 @@ def build_eval_split(recipe: Recipe, split: str = "val") -> CSVSplit:
 def _split(recipe: Recipe, split: str, views: list) -> CSVSplit:
     data = recipe.data
     layout = prepare_layout(recipe)
-    options = {"views": views, "size": tuple(data.size), "interpolation": data.interpolation}
-    if data.classes is not None and recipe_classes(recipe) != getattr(layout, "CLASSES", None):
-        options["classes"] = data.classes
-    return layout(data.root, split, **options)
+    classes = recipe_classes(recipe) if data.classes else None
+    size, resizing = tuple(data.size), data.interpolation
+    return layout(data.root, split, views=views, size=size, interpolation=resizing, classes=classes)
 
 
 def _find_layout(recipe: Recipe) -> type[CSVSplit]:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ppcds.datasets.csv_split import CSVSplit
 from ppcds.errors import UserError
 from ppcds.files import written_whole
-from ppcds.safe_pickle import ArrayUnpickler, _Array
+from ppcds.safe_pickle import ArrayUnpickler
 
 BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
 
@@ -30,11 +30,10 @@ class CIFAR10(CSVSplit):
         self,
         root: str | os.PathLike,
         split: str = "train",
-        views: list | None = None,
         size: tuple[int, int] | None = (32, 32),
-        interpolation: str = "bilinear",
+        **options,
     ):
-        super().__init__(root, split, views, size, interpolation, classes=self.CLASSES)
+        super().__init__(root, split, size=size, **options)
 
 
 def convert_cifar10(archive_or_folder: str | os.PathLike, root: str | os.PathLike) -> Path:
@@ -99,24 +98,8 @@ def _read_all(source: Path, read: Callable[[str], bytes]) -> dict[str, list]:
 
 
 def _parse_batch(data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    batch = _BatchUnpickler(io.BytesIO(data), encoding="latin1").load()
+    batch = ArrayUnpickler(io.BytesIO(data), encoding="latin1").load()
     pixels, labels = batch["data"], np.asarray(batch["labels"])
     if pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3072) or not set(labels) <= set(range(10)):
         raise ValueError("it does not hold rows of 3072 bytes with labels from 0 to 9")
     return pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1).copy(), labels
-
-
-class _Python2Array(_Array):
-    """An array as NumPy pickled it under Python 2, where bytes are a string."""
-
-    def __setstate__(self, state):
-        *others, data = state
-        super().__setstate__((*others, data.encode("latin1") if isinstance(data, str) else data))
-
-
-class _BatchUnpickler(ArrayUnpickler):
-    """The package's restricted unpickler, for pickles of Python 2 too."""
-
-    def find_class(self, module: str, name: str):
-        known = super().find_class(module, name)
-        return _Python2Array if known is _Array else known

@@ -21,12 +21,15 @@ class CSVSplit(Dataset):
     root: the folder; filenames are relative to it.  split: "train", "val" or another one that has a file.
     views: list of callables from RGB uint8 [H, W, 3] to float32 [3, H, W]; by default the notebook's two
     for train and the evaluation view for all others.  size: (H, W), or None for the files' own sizes.
-    classes: names in the order of their ids, or None for the sorted names of train_split.csv.
+    classes: names in the order of their ids, or None for the data set's own (CLASSES), or where it has
+    none for the sorted names of train_split.csv.
 
     split[i] is (list of one array a view, label), label -1 where a row of train names no class.
     Attributes: root, classes, filenames (list), labels (int64 [N]).
     Everything that the CSV can have wrong is raised as one UserError when the split is made.
     """
+
+    CLASSES: tuple[str, ...] | None = None
 
     def __init__(
         self,
@@ -47,7 +50,7 @@ class CSVSplit(Dataset):
         self.views = list(views)
         self.size = size
         self.interpolation = interpolation
-        self.classes = class_names(self.root) if classes is None else tuple(classes)
+        self.classes = tuple(classes or self.CLASSES or class_names(self.root))
         self.filenames, self.labels = read_split(
             self.root, split, self.classes, blank_allowed=split == "train"
         )

@@ -123,13 +123,3 @@ class DemoFrames(CSVSplit):
 
     CLASSES = tuple(GAMES)
     make = staticmethod(make_demo)
-
-    def __init__(
-        self,
-        root: str | os.PathLike,
-        split: str = "train",
-        views: list | None = None,
-        size: tuple[int, int] | None = (72, 128),
-        interpolation: str = "bilinear",
-    ):
-        super().__init__(root, split, views, size, interpolation, classes=self.CLASSES)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 from ppcds.datasets.csv_split import CSVSplit
 
 
 class Sports10(CSVSplit):
     """A split of Sports10: `Sports10("data/d/Sports10", split="train")[i]` is ([view 1, view 2], label).
 
-    Arguments, attributes and errors are those of CSVSplit; the ten classes are fixed.
+    Arguments, attributes and errors are those of CSVSplit.
     """
 
     CLASSES = (
@@ -25,13 +23,3 @@ class Sports10(CSVSplit):
         "Tennis",
         "Volleyball",
     )
-
-    def __init__(
-        self,
-        root: str | os.PathLike,
-        split: str = "train",
-        views: list | None = None,
-        size: tuple[int, int] | None = (72, 128),
-        interpolation: str = "bilinear",
-    ):
-        super().__init__(root, split, views, size, interpolation, classes=self.CLASSES)

@@ -1,9 +1,8 @@
-"""What a run tells: train.log, metrics.csv, VisualDL and the progress bar."""
+"""What a run writes as it goes: train.log, metrics.csv and VisualDL."""
 
 from __future__ import annotations
 
 import datetime
-import time
 from pathlib import Path
 
 import numpy as np
@@ -66,48 +65,3 @@ class RunLog:
     def close(self) -> None:
         self.writer.close()
         self.file.close()
-
-
-class StepClock:
-    """Seconds spent waiting for batches and in whole steps since the last report, and the time to go.
-
-    The last batch's images over its whole step is the speed; both costs are means since the last report.
-    """
-
-    def __init__(self, steps_to_go: int) -> None:
-        self.steps_to_go, self.steps_done = steps_to_go, 0
-        self.began = self.step_began = time.perf_counter()
-        self.forget()
-
-    def forget(self) -> None:
-        """Start the means anew."""
-        self.reader = self.batch = 0.0
-        self.steps = self.images = 0
-
-    def batch_read(self) -> None:
-        self.reader += time.perf_counter() - self.step_began
-
-    def step_done(self, images: int) -> None:
-        now = time.perf_counter()
-        self.batch += now - self.step_began
-        self.step_began = now
-        self.steps += 1
-        self.steps_done += 1
-        self.images += images
-
-    def resting(self) -> None:
-        """What passed since the last step (an evaluation) belongs to none; the time to go keeps it."""
-        self.step_began = time.perf_counter()
-
-    @property
-    def images_per_second(self) -> float:
-        return self.images / max(self.batch, 1e-9)
-
-    def report(self) -> str:
-        """reader_cost, batch_cost, images/s and the time to go."""
-        mean_step = (self.step_began - self.began) / max(self.steps_done, 1)
-        eta = datetime.timedelta(seconds=round(mean_step * (self.steps_to_go - self.steps_done)))
-        return (
-            f"reader_cost {self.reader / max(self.steps, 1):.3f} s batch_cost "
-            f"{self.batch / max(self.steps, 1):.3f} s {self.images_per_second:.0f} images/s eta {eta}"
-        )

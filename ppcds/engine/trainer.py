@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import paddle
-from tqdm import tqdm
 
 from ppcds import PROCESSOR
 from ppcds.config import Recipe
@@ -16,7 +15,8 @@ from ppcds.datasets.loader import SeededExamples, load_batches, train_batches
 from ppcds.engine.checkpoint import TrainState, load_checkpoint, save_checkpoint
 from ppcds.engine.evaluate import Evaluation
 from ppcds.engine.optimizers import build_optimizer, build_schedule
-from ppcds.engine.run_log import RunLog, StepClock, start_folder
+from ppcds.engine.progress import Progress
+from ppcds.engine.run_log import RunLog, start_folder
 from ppcds.engine.stop import Stopped, StopRequest
 from ppcds.errors import UserError
 from ppcds.methods import build_method
@@ -61,7 +61,8 @@ class Trainer:
         self.log = RunLog(self.folder)
         self._introduce(moved)
         epochs = self.recipe.optim.epochs
-        self.clock = StepClock((epochs - self.state.epoch) * self.steps - self.state.step)
+        done = self.state.epoch * self.steps + self.state.step
+        self.progress = Progress(self.log, self.recipe, self.steps, done)
         try:
             with self.stop:
                 while self.state.epoch < epochs:
@@ -70,6 +71,9 @@ class Trainer:
         except Stopped:
             save_checkpoint(self.latest, self.recipe, self.state, self.method, self.optimizer)
             self.log.say(f"Stopped after step {self.state.step} of epoch {self.state.epoch + 1}.")
+            raise
+        except UserError as error:
+            self.log.note(f"error: {error}")
             raise
         finally:
             self.log.metrics(self.state.history)
@@ -83,14 +87,13 @@ class Trainer:
         self.method.train()
         batches = self._batches(state.epoch)[state.step :]
         workers = self.recipe.data.num_workers
-        loader = load_batches(self.train_split, batches, workers, seed, state.epoch) if batches else []
-        with self._bar(batches) as bar:
-            self.clock.resting()
+        loader = load_batches(self.train_split, batches, workers, seed, state.epoch)
+        with self.progress.epoch_bar(state.epoch, state.step):
             for views, labels in loader:
-                self.clock.batch_read()
+                self.progress.clock.batch_read()
                 seed_step(seed, state.epoch, state.step)
                 losses = self.method(views, labels)
-                parts = {name: float(value) for name, value in losses.items()}
+                parts = dict(zip(losses, paddle.stack([*losses.values()]).tolist()))
                 self._require_finite(parts)
                 losses["loss"].backward()
                 self.optimizer.step()
@@ -99,8 +102,8 @@ class Trainer:
                 state.step += 1
                 for name, value in parts.items():
                     state.sums[name] = state.sums.get(name, 0.0) + value
-                self.clock.step_done(len(labels))
-                self._tell_step(bar, parts)
+                rate = self.optimizer.get_lr()
+                self.progress.step_done(state.epoch, state.step, len(labels), parts, rate)
                 self.stop.check()
 
     def _end_epoch(self) -> None:
@@ -112,13 +115,14 @@ class Trainer:
         row.update(self.evaluation.measure(network, state.epoch, self.stop.check))
         state.history.append(row)
         score = row[self.recipe.run.best_by]
-        if score > state.best:
+        is_best = score > state.best
+        if is_best:
             state.best = score
             save_weights(network.state_dict(), self.folder / "best_model.pdparams")
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
         save_checkpoint(self.latest, self.recipe, state, self.method, self.optimizer)
         self.log.metrics(state.history)
-        self._tell_epoch(row)
+        self.progress.epoch_done(row, is_best)
 
     def _batches(self, epoch: int) -> list[list[int]]:
         data = self.recipe.data
@@ -127,12 +131,9 @@ class Trainer:
     def _require_finite(self, parts: dict[str, float]) -> None:
         if not all(math.isfinite(value) for value in parts.values()):
             shown = ", ".join(f"{name} {value:.4g}" for name, value in parts.items())
-            kept = (
-                f"{self.latest} holds epoch {self.state.epoch}"
-                if self.state.epoch
-                else "no epoch was finished"
-            )
-            where = f"step {self.state.step + 1} of epoch {self.state.epoch + 1}"
+            epoch = self.state.epoch
+            kept = f"{self.latest} holds epoch {epoch}" if epoch else "no epoch was finished"
+            where = f"step {self.state.step + 1} of epoch {epoch + 1}"
             raise UserError(
                 f"the loss is not finite in {where} ({shown}): lower "
                 f"optim.learning_rate ({self.optimizer.get_lr():g}) or look at the images; {kept}"
@@ -153,39 +154,3 @@ class Trainer:
             self.log.say(f"Going on after step {self.state.step} of epoch {self.state.epoch + 1}")
         drawn = SeededExamples(train, recipe.run.seed, epoch=0)
         self.log.picture("views", view_grid([drawn[i][0] for i in range(min(16, len(train)))]))
-
-    def _bar(self, batches: list[list[int]]) -> tqdm:
-        label = f"epoch {self.state.epoch + 1}/{self.recipe.optim.epochs}"
-        return tqdm(
-            total=self.steps,
-            initial=self.steps - len(batches),
-            desc=label,
-            leave=False,
-            disable=None,
-            unit="step",
-        )
-
-    def _tell_step(self, bar: tqdm, parts: dict[str, float]) -> None:
-        state, learning_rate = self.state, self.optimizer.get_lr()
-        losses = " ".join(f"{name} {value:.4f}" for name, value in parts.items())
-        bar.update()
-        bar.set_postfix_str(f"{losses} lr {learning_rate:g} {self.clock.report()}", refresh=False)
-        if state.step % self.recipe.run.log_steps and state.step != self.steps:
-            return
-        where = f"epoch {state.epoch + 1}/{self.recipe.optim.epochs} step {state.step}/{self.steps}"
-        line = f"{where} lr {learning_rate:g} {losses} {self.clock.report()}"
-        (self.log.say if bar.disable else self.log.note)(line)
-        scalars = {f"train/{name}": value for name, value in parts.items()}
-        scalars["train/learning_rate"] = learning_rate
-        scalars["train/images_per_second"] = self.clock.images_per_second
-        self.log.scalars(state.epoch * self.steps + state.step, scalars)
-        self.clock.forget()
-
-    def _tell_epoch(self, row: dict[str, float]) -> None:
-        measured = {name: value for name, value in row.items() if "accuracy" in name}
-        best = " (best so far)" if row[self.recipe.run.best_by] == self.state.best else ""
-        shown = " ".join(f"{name} {value:.4f}" for name, value in measured.items())
-        epochs = self.recipe.optim.epochs
-        self.log.say(f"epoch {row['epoch']}/{epochs} train_loss {row['train_loss']:.4f} {shown}{best}")
-        tags = {name.replace("_", "/", 1): value for name, value in measured.items()}
-        self.log.scalars(row["epoch"] * self.steps, tags)

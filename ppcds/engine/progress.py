@@ -1,0 +1,98 @@
+"""What a run tells while it goes: the bar, a line every few steps and an epoch, VisualDL's scalars."""
+
+from __future__ import annotations
+
+import datetime
+import time
+
+from tqdm import tqdm
+
+from ppcds.config import Recipe
+from ppcds.engine.run_log import RunLog
+
+
+class Progress:
+    """Tells of the steps and epochs of a run of `steps` batches an epoch, `done` of which are behind it."""
+
+    def __init__(self, log: RunLog, recipe: Recipe, steps: int, done: int) -> None:
+        self.log, self.recipe, self.steps = log, recipe, steps
+        self.epochs = recipe.optim.epochs
+        self.clock = StepClock(self.epochs * steps - done)
+
+    def epoch_bar(self, epoch: int, step: int) -> tqdm:
+        """The bar of an epoch from its `step` on; none where the screen is not a terminal."""
+        self.clock.resting()
+        label = f"epoch {epoch + 1}/{self.epochs}"
+        options = {"initial": step, "leave": False, "disable": None, "unit": "step"}
+        self.bar = tqdm(total=self.steps, desc=label, **options)
+        return self.bar
+
+    def step_done(self, epoch: int, step: int, images: int, parts: dict[str, float], rate: float) -> None:
+        """Tell of a step: on the bar always, in the log and in VisualDL every run.log_steps steps."""
+        self.clock.step_done(images)
+        losses = " ".join(f"{name} {value:.4f}" for name, value in parts.items())
+        told = f"lr {rate:g} {losses} {self.clock.report()}"
+        self.bar.update()
+        self.bar.set_postfix_str(told, refresh=False)
+        if step % self.recipe.run.log_steps and step != self.steps:
+            return
+        line = f"epoch {epoch + 1}/{self.epochs} step {step}/{self.steps} {told}"
+        (self.log.say if self.bar.disable else self.log.note)(line)
+        scalars = {f"train/{name}": value for name, value in parts.items()}
+        scalars.update({"train/learning_rate": rate, "train/images_per_second": self.clock.images_per_second})
+        self.log.scalars(epoch * self.steps + step, scalars)
+        self.clock.forget()
+
+    def epoch_done(self, row: dict[str, float], is_best: bool) -> None:
+        """Tell of an epoch: its loss and accuracies, `row` as in metrics.csv."""
+        measured = {name: value for name, value in row.items() if "accuracy" in name}
+        shown = " ".join(f"{name} {value:.4f}" for name, value in measured.items())
+        best = " (best so far)" if is_best else ""
+        self.log.say(f"epoch {row['epoch']}/{self.epochs} train_loss {row['train_loss']:.4f} {shown}{best}")
+        tags = {name.replace("_", "/", 1): value for name, value in measured.items()}  # eval/accuracy
+        self.log.scalars(row["epoch"] * self.steps, tags)
+
+
+class StepClock:
+    """Seconds spent waiting for batches and in whole steps since the last report, and the time to go.
+
+    The last batch's images over its whole step is the speed; both costs are means since the last report.
+    """
+
+    def __init__(self, steps_to_go: int) -> None:
+        self.steps_to_go, self.steps_done = steps_to_go, 0
+        self.began = self.step_began = time.perf_counter()
+        self.forget()
+
+    def forget(self) -> None:
+        """Start the means anew."""
+        self.reader = self.batch = 0.0
+        self.steps = self.images = 0
+
+    def batch_read(self) -> None:
+        self.reader += time.perf_counter() - self.step_began
+
+    def step_done(self, images: int) -> None:
+        now = time.perf_counter()
+        self.batch += now - self.step_began
+        self.step_began = now
+        self.steps += 1
+        self.steps_done += 1
+        self.images += images
+
+    def resting(self) -> None:
+        """What passed since the last step (an evaluation) belongs to none; the time to go keeps it."""
+        self.step_began = time.perf_counter()
+
+    @property
+    def images_per_second(self) -> float:
+        return self.images / max(self.batch, 1e-9)
+
+    def report(self) -> str:
+        """reader_cost, batch_cost, images/s and the time to go."""
+        mean_step = (self.step_began - self.began) / max(self.steps_done, 1)
+        eta = datetime.timedelta(seconds=round(mean_step * (self.steps_to_go - self.steps_done)))
+        return (
+            f"reader_cost {self.reader / max(self.steps, 1):.3f} s batch_cost "
+            f"{self.batch / max(self.steps, 1):.3f} s {self.images_per_second:.0f} images/s eta {eta}"
+        )
