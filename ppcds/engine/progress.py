@@ -23,8 +23,9 @@ class Progress:
         """The bar of an epoch from its `step` on; none where the screen is not a terminal."""
         self.clock.resting()
         label = f"epoch {epoch + 1}/{self.epochs}"
-        options = {"initial": step, "leave": False, "disable": None, "unit": "step"}
-        self.bar = tqdm(total=self.steps, desc=label, **options)
+        layout = "{desc} {bar:8} {n_fmt}/{total_fmt}{postfix}"  # room for the losses
+        options = {"bar_format": layout, "leave": False, "disable": None, "dynamic_ncols": True}
+        self.bar = tqdm(total=self.steps, initial=step, desc=label, **options)
         return self.bar
 
     def step_done(self, epoch: int, step: int, images: int, parts: dict[str, float], rate: float) -> None:
