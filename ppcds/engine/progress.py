@@ -32,12 +32,12 @@ class Progress:
         """Tell of a step: on the bar always, in the log and in VisualDL every run.log_steps steps."""
         self.clock.step_done(images)
         losses = " ".join(f"{name} {value:.4f}" for name, value in parts.items())
-        told = f"lr {rate:g} {losses} {self.clock.report()}"
-        self.bar.update()
-        self.bar.set_postfix_str(told, refresh=False)
+        costs = self.clock.report()
+        self.bar.update()  # parts last: a narrow terminal cuts the end
+        self.bar.set_postfix_str(f"loss {parts['loss']:.4f} lr {rate:g} {costs} {losses}", refresh=False)
         if step % self.recipe.run.log_steps and step != self.steps:
             return
-        line = f"epoch {epoch + 1}/{self.epochs} step {step}/{self.steps} {told}"
+        line = f"epoch {epoch + 1}/{self.epochs} step {step}/{self.steps} lr {rate:g} {losses} {costs}"
         (self.log.say if self.bar.disable else self.log.note)(line)
         scalars = {f"train/{name}": value for name, value in parts.items()}
         scalars.update({"train/learning_rate": rate, "train/images_per_second": self.clock.images_per_second})
