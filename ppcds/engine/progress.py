@@ -31,13 +31,14 @@ class Progress:
     def step_done(self, epoch: int, step: int, images: int, parts: dict[str, float], rate: float) -> None:
         """Tell of a step: on the bar always, in the log and in VisualDL every run.log_steps steps."""
         self.clock.step_done(images)
-        losses = " ".join(f"{name} {value:.4f}" for name, value in parts.items())
+        loss = f"loss {parts['loss']:.4f}"
+        terms = " ".join(f"{name} {value:.4f}" for name, value in parts.items() if name != "loss")
         costs = self.clock.report()
-        self.bar.update()  # parts last: a narrow terminal cuts the end
-        self.bar.set_postfix_str(f"loss {parts['loss']:.4f} lr {rate:g} {costs} {losses}", refresh=False)
+        self.bar.update()  # terms last: a narrow terminal cuts the end
+        self.bar.set_postfix_str(f"{loss} lr {rate:g} {costs} {terms}", refresh=False)
         if step % self.recipe.run.log_steps and step != self.steps:
             return
-        line = f"epoch {epoch + 1}/{self.epochs} step {step}/{self.steps} lr {rate:g} {losses} {costs}"
+        line = f"epoch {epoch + 1}/{self.epochs} step {step}/{self.steps} lr {rate:g} {loss} {terms} {costs}"
         (self.log.say if self.bar.disable else self.log.note)(line)
         scalars = {f"train/{name}": value for name, value in parts.items()}
         scalars.update({"train/learning_rate": rate, "train/images_per_second": self.clock.images_per_second})

@@ -153,4 +153,4 @@ class Trainer:
         if self.resume:
             self.log.say(f"Going on after step {self.state.step} of epoch {self.state.epoch + 1}")
         drawn = SeededExamples(train, recipe.run.seed, epoch=0)
-        self.log.picture("views", view_grid([drawn[i][0] for i in range(min(16, len(train)))]))
+        self.log.picture("views", view_grid([drawn[row][0] for row in self._batches(epoch=0)[0][:16]]))
