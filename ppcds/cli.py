@@ -41,8 +41,11 @@ def recipe_of_weights(recipe: str | None, weights: str, overrides: list[str]) ->
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Run a tool; a user's mistake ends it with one line on standard error and status 1."""
+    """Run a tool; a user's mistake ends it with a message on standard error and status 1, Ctrl-C with 130."""
     try:
         sys.exit(main())
     except UserError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(130)

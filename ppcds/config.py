@@ -10,14 +10,17 @@ import yaml
 from pydantic import Field
 
 from ppcds.errors import UserError
-from ppcds.options import did_you_mean, explain
+from ppcds.options import did_you_mean, explain, not_boolean
 
 RECIPES = Path(__file__).with_name("recipes")
-Positive = Annotated[int, Field(gt=0)]
+Integer = Annotated[int, pydantic.BeforeValidator(not_boolean)]
+Number = Annotated[float, pydantic.BeforeValidator(not_boolean)]
+Positive = Annotated[Integer, Field(gt=0)]
+Count = Annotated[Integer, Field(ge=0)]
 
 
 class Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", protected_namespaces=())
+    model_config = pydantic.ConfigDict(extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
 class MethodSection(pydantic.BaseModel):
@@ -46,7 +49,7 @@ class DataSection(Section):
     interpolation: Literal["bilinear", "area"] = "bilinear"
     batch_size: Positive
     drop_last: bool = True
-    num_workers: Annotated[int, Field(ge=0)] = 0
+    num_workers: Count = 0
 
 
 class ViewsSection(Section):
@@ -57,21 +60,28 @@ class ViewsSection(Section):
 class MultiStepSchedule(Section):
     name: Literal["multistep"] = "multistep"
     milestones: list[Positive]  # epochs at which the learning rate is multiplied by gamma
-    gamma: float
+    gamma: Annotated[Number, Field(gt=0, lt=1)]
+
+    @pydantic.field_validator("milestones")
+    @classmethod
+    def _rising(cls, milestones: list[int]) -> list[int]:
+        if milestones != sorted(set(milestones)):
+            raise ValueError("should rise from one to the next")
+        return milestones
 
 
 class OptimSection(Section):
     name: Literal["momentum"] = "momentum"
-    learning_rate: Annotated[float, Field(gt=0)]
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    learning_rate: Annotated[Number, Field(gt=0)]
+    momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.0
     epochs: Positive
     schedule: MultiStepSchedule
 
 
 class RunSection(Section):
     output_dir: str
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Count = 0
     log_steps: Positive = 20  # steps between two lines of the log
     train_accuracy: Literal["clean", "augmented"] = "clean"  # the views it is measured on
     ten_batch_accuracy: bool = False  # also the notebook's: ten shuffled batches of the validation split
@@ -112,8 +122,8 @@ def load_recipe(name_or_path: str, overrides: tuple[str, ...] | list[str] = ()) 
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: a recipe is a mapping with the sections {', '.join(Recipe.model_fields)}")
-    for override in overrides:
-        apply_override(values, override)
+    for override in sorted(overrides, key=lambda text: not text.startswith("method.name=")):
+        apply_override(values, override)  # the method first: it clears the options of another
     try:
         return Recipe.model_validate(values)
     except pydantic.ValidationError as error:
@@ -144,7 +154,7 @@ def apply_override(values: dict, override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise UserError(f"-o {override}: the value is not valid YAML") from None
-    if path == ["method", "name"] and values.get("method", {}).get("name") != value:
+    if path == ["method", "name"] and (values.get("method") or {}).get("name") != value:
         values["method"] = {}
     for part in path[:-1]:
         values = values.setdefault(part, {})

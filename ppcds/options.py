@@ -12,6 +12,13 @@ import pydantic
 from ppcds.errors import UserError
 
 
+def not_boolean(value):
+    """A number's validator: true is no number, although Python would take it for 1."""
+    if isinstance(value, bool):
+        raise ValueError("should be a number")
+    return value
+
+
 def check_options(target: Callable, given: dict, where: str, skip: tuple[str, ...] = ()) -> dict:
     """The options of `target` (a class or function): `given` converted to the annotated types, and defaults.
 
@@ -19,15 +26,17 @@ def check_options(target: Callable, given: dict, where: str, skip: tuple[str, ..
     a recipe. Raises UserError for unknown names (with the nearest known one), missing ones and wrong types.
     """
     constructor = target.__init__ if inspect.isclass(target) else target
-    hints = typing.get_type_hints(constructor)
+    hints = typing.get_type_hints(constructor, include_extras=True)
     fields = {}
     for name, parameter in inspect.signature(target).parameters.items():
         if name not in skip:
             default = ... if parameter.default is parameter.empty else parameter.default
-            fields[name] = (hints.get(name, typing.Any), default)
-    schema = pydantic.create_model(
-        "Options", __config__=pydantic.ConfigDict(extra="forbid", protected_namespaces=()), **fields
-    )
+            kind = hints.get(name, typing.Any)
+            if getattr(kind, "__origin__", kind) in (int, float):  # __origin__: of Annotated
+                kind = typing.Annotated[kind, pydantic.BeforeValidator(not_boolean)]
+            fields[name] = (kind, default)
+    rules = pydantic.ConfigDict(extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+    schema = pydantic.create_model("Options", __config__=rules, **fields)
     try:
         checked = schema.model_validate(given)
     except pydantic.ValidationError as error:

@@ -9,7 +9,6 @@ import os
 import random
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +58,7 @@ def _keep_freed_memory() -> list[str]:
 
 
 def available_cores() -> int:
-    """Cores this process may use, which in a container can be fewer than the machine has."""
+    """Cores this process may run on. A quota (docker --cpus) is not seen: set OMP_NUM_THREADS yourself."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -83,9 +82,7 @@ def choose_device(name: str | None = None) -> str:
 
     Returns the device's name. Raises UserError if this Paddle or machine has no such device.
     """
-    with _without_thread_warning():
-        import paddle
-
+    paddle = load_paddle()
     has_gpu = paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
     if name is None:
         name = "gpu" if has_gpu else "cpu"
@@ -100,14 +97,14 @@ def choose_device(name: str | None = None) -> str:
     return paddle.device.get_device()
 
 
-@contextlib.contextmanager
-def _without_thread_warning() -> Iterator[None]:
-    """Paddle warns of any OMP_NUM_THREADS but 1 when it is loaded; here more is measured to be faster."""
+def load_paddle():
+    """Import Paddle without its warning of any OMP_NUM_THREADS but 1: here more is measured to be faster."""
     with contextlib.redirect_stderr(io.StringIO()) as said:
-        yield
+        import paddle
     for line in said.getvalue().splitlines(keepends=True):
         if "OMP_NUM_THREADS" not in line:
             sys.stderr.write(line)
+    return paddle
 
 
 def seed_for(*path: int) -> int:

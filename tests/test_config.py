@@ -66,6 +66,11 @@ def test_another_method_starts_from_its_own_defaults():
         ("optim.epochs=many", "optim.epochs: 'many' should be a valid integer"),
         ("optim.epochs=0", "optim.epochs: 0 should be greater than 0"),
         ("data.size=64", "data.size: 64 should be a valid tuple"),
+        ("data.batch_size=true", "data.batch_size: True should be a number"),
+        ("run.seed=false", "run.seed: False should be a number"),
+        ("optim.learning_rate=.inf", "optim.learning_rate: inf should be a finite number"),
+        ("optim.schedule.milestones=[4, 2]", "optim.schedule.milestones: [4, 2] should rise"),
+        ("optim.schedule.gamma=2", "optim.schedule.gamma: 2 should be less than 1"),
         ("optim.epochs", "write section.key=value"),
         ("optim.epochs.more=1", "epochs holds a value, not a section"),
         ("optim.epochs=[", "not valid YAML"),
@@ -85,6 +90,9 @@ def test_a_wrong_override_is_named_with_its_key(override, said):
         (["method.wieght=1"], "method.wieght: unknown key, did you mean 'weight'?"),
         (["method.weight=heavy"], "method.weight: 'heavy' should be a valid number"),
         (["method.contrast=moco"], "method.contrast: 'moco' should be 'supcon' or 'simclr'"),
+        (["method.temperature=0"], "method.temperature: 0 should be greater than 0"),
+        (["method.weight=.nan"], "method.weight: nan should be a finite number"),
+        (["method.weight=true"], "method.weight: True should be a number"),
         (["method.name=cd"], "no method 'cd', did you mean 'cds'?"),
         (["method.name=supervised", "method.views=0"], "method.views"),
     ],
@@ -93,6 +101,16 @@ def test_method_options_are_checked_against_the_constructor(overrides, said):
     with pytest.raises(UserError, match="method") as error:
         build_method(load_recipe("demo", overrides), 10)
     assert said in str(error.value)
+
+
+def test_the_order_of_overrides_of_a_method_does_not_matter():
+    for overrides in (
+        ["method.views=2", "method.name=supervised"],
+        ["method.name=supervised", "method.views=2"],
+    ):
+        assert load_recipe("sports10", overrides).method.options() == {"views": 2}
+    with pytest.raises(UserError, match="method"):
+        load_recipe("sports10", ["method=null"])
 
 
 def test_building_a_method_completes_the_recipe():

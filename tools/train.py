@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from shlex import quote
 
 from ppcds import cli
 from ppcds.config import RECIPES, load_recipe
@@ -36,14 +37,15 @@ def main() -> int:
     try:
         last = trainer.train()
     except Stopped as stopped:
-        print(f"Go on with: python tools/train.py --resume {recipe.run.output_dir}")
+        device = f" --device {args.device}" if args.device else ""
+        print(f"Go on with: python tools/train.py --resume {quote(recipe.run.output_dir)}{device}")
         return 128 + stopped.signum
     folder = Path(recipe.run.output_dir)
     accuracy, best = last["eval_accuracy"], trainer.state.best
     print(f"Done: validation accuracy {accuracy:.4f} after the last epoch, best {best:.4f}.")
     print(f"  results    {folder}/metrics.csv, train.log, best_model.pdparams, recipe.yaml")
-    print(f"  curves     visualdl --logdir {folder}/vdl")
-    print(f"  evaluate   python tools/eval.py --weights {folder}/best_model.pdparams")
+    print(f"  curves     visualdl --logdir {quote(str(folder / 'vdl'))}")
+    print(f"  evaluate   python tools/eval.py --weights {quote(str(folder / 'best_model.pdparams'))}")
     return 0
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -62,6 +66,8 @@ def load_batches(
     examples = SeededExamples(dataset, seed, epoch)
     if not batches:
         return
+    if num_workers and not _shared_memory_holds(examples, batches[0], num_workers):
+        num_workers = 0
     if not num_workers:
         yield from _read_ahead(examples, batches)
         return
@@ -70,7 +76,7 @@ def load_batches(
         batch_sampler=batches,
         num_workers=num_workers,
         collate_fn=_collate_unless_error,
-        worker_init_fn=_one_thread_a_worker,
+        worker_init_fn=_start_worker,
     )
     for batch in loader:
         if len(batch) == 1:  # not views and labels, but what _collate_unless_error made of a mistake
@@ -122,5 +128,23 @@ def _collate_unless_error(batch: list):
     return _collate(batch)
 
 
-def _one_thread_a_worker(worker: int) -> None:
+def _start_worker(worker: int) -> None:
     cv2.setNumThreads(1)  # the workers are the parallelism
+    if hasattr(os, "setpgrp"):  # not on Windows
+        os.setpgrp()  # a signal to the run's process group is for the run, which then ends its workers
+
+
+def _shared_memory_holds(examples: Dataset, rows: list[int], num_workers: int) -> bool:
+    """Whether /dev/shm has room for what workers read ahead; a full one ends a run with a bus error."""
+    views, _ = examples[rows[0]]
+    batch = len(rows) * sum(view.nbytes for view in views)
+    needed = 2 * num_workers * batch  # Paddle's workers are two batches ahead
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shutil.disk_usage(shared).free > needed:
+        return True
+    warnings.warn(
+        f"/dev/shm has no room for the {needed / 2**20:.0f} MiB of {num_workers} reading processes: "
+        "one thread reads instead (docker run --shm-size makes it larger)",
+        stacklevel=2,
+    )
+    return False

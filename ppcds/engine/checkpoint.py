@@ -32,10 +32,16 @@ class TrainState:
 
 
 def save_checkpoint(path: Path, recipe: Recipe, state: TrainState, method, optimizer) -> None:
-    """Write weights, optimiser and position; the file is whole or the previous one."""
+    """Write weights, optimiser and position; the file is whole or the previous one.
+
+    Raises UserError, and leaves the previous file, if a number in them is not finite.
+    """
     tensors = {f"method.{name}": value.numpy() for name, value in method.state_dict().items()}
     for name, value in _accumulators(method, optimizer).items():
         tensors[f"optimizer.{name}"] = value
+    for name, value in tensors.items():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise UserError(f"{name} is no longer finite: start again with a lower optim.learning_rate")
     metadata = {
         "state": json.dumps(dataclasses.asdict(state)),
         "recipe": json.dumps(recipe.model_dump(mode="json")),
@@ -54,10 +60,13 @@ def load_checkpoint(path: Path, recipe: Recipe, method, optimizer) -> TrainState
     if changed:
         raise UserError(f"{path}: the recipe has changed since, in {', '.join(sorted(changed))}")
     tensors = load_weights(path)
+    state = TrainState(**json.loads(metadata["state"]))
+    if (state.epoch or state.step) and not any(name.startswith("optimizer.") for name in tensors):
+        raise UserError(f"{path}: the state of the optimiser is missing")
     weights = {name[len("method.") :]: value for name, value in tensors.items() if name.startswith("method.")}
     set_weights(method, weights, str(path))
-    _set_accumulators(method, optimizer, tensors)
-    return TrainState(**json.loads(metadata["state"]))
+    _set_accumulators(method, optimizer, tensors, path)
+    return state
 
 
 def _accumulators(method, optimizer) -> dict[str, np.ndarray]:
@@ -67,7 +76,9 @@ def _accumulators(method, optimizer) -> dict[str, np.ndarray]:
     """
     structured = {parameter.name: name for name, parameter in method.named_parameters()}
     named = {}
-    for key, value in optimizer.state_dict().items():
+    # Paddle 2.6 keeps what it was given aside until the first step, and state_dict() does not show it.
+    waiting = getattr(optimizer, "_accumulators_holder", {})
+    for key, value in {**waiting, **optimizer.state_dict()}.items():
         if isinstance(value, paddle.Tensor):
             generated = _owner(key, structured)
             named[f"{key[len(generated) + 1 :]}/{structured[generated]}"] = value.numpy()
@@ -78,12 +89,14 @@ def _owner(key: str, structured: dict[str, str]) -> str:
     return max((name for name in structured if key.startswith(f"{name}_")), key=len)
 
 
-def _set_accumulators(method, optimizer, tensors: dict[str, np.ndarray]) -> None:
+def _set_accumulators(method, optimizer, tensors: dict[str, np.ndarray], path: Path) -> None:
     generated = {name: parameter.name for name, parameter in method.named_parameters()}
     state = {}
     for key, value in tensors.items():
         if key.startswith("optimizer."):
-            kind, name = key[len("optimizer.") :].split("/", 1)
+            kind, _, name = key[len("optimizer.") :].partition("/")
+            if name not in generated:
+                raise UserError(f"{path}: {key} belongs to no weight of this network")
             state[f"{generated[name]}_{kind}"] = paddle.to_tensor(value)
     state["LR_Scheduler"] = optimizer.state_dict()["LR_Scheduler"]  # as it is: the trainer sets it by epoch
     optimizer.set_state_dict(state)

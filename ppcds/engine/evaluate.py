@@ -12,6 +12,7 @@ from paddle.io import DataLoader, Dataset
 from ppcds.config import Recipe
 from ppcds.datasets.csv_split import CSVSplit
 from ppcds.datasets.loader import batches_of, load_batches
+from ppcds.errors import UserError
 from ppcds.runtime import seed_for
 
 
@@ -53,11 +54,19 @@ class Evaluation:
 
     def __init__(self, recipe: Recipe, train_split: CSVSplit, eval_split: CSVSplit) -> None:
         self.recipe, self.eval_split = recipe, eval_split
+        size = recipe.data.batch_size
+        if recipe.run.ten_batch_accuracy and len(eval_split) < size:
+            raise UserError(
+                f"run.ten_batch_accuracy: data.batch_size {size} is larger than the {len(eval_split)} "
+                "validation images, and incomplete batches are dropped"
+            )
         self.train_split = copy.copy(train_split)
         self.train_split.views = train_split.views[:1]
         if recipe.run.train_accuracy == "clean":
             self.train_split.views = eval_split.views
         labelled = np.flatnonzero(train_split.labels >= 0)
+        if not len(labelled):
+            raise UserError(f"{train_split.root}/train_split.csv: no row names a class")
         chosen = np.random.RandomState(seed_for(recipe.run.seed)).permutation(labelled)[: len(eval_split)]
         self.train_rows = np.sort(chosen)
 

@@ -17,12 +17,10 @@ import paddle
 import paddle.nn.functional as F
 
 from ppcds.config import Recipe
-from ppcds.datasets.images import read_image, resize
+from ppcds.datasets.images import IMAGE_SUFFIXES, read_image, resize
 from ppcds.errors import UserError
 from ppcds.files import written_whole
 from ppcds.transforms.build import build_view
-
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 
 class Prediction(NamedTuple):

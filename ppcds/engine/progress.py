@@ -56,9 +56,9 @@ class Progress:
 
 
 class StepClock:
-    """Seconds spent waiting for batches and in whole steps since the last report, and the time to go.
+    """Mean seconds of waiting for a batch and of a whole step, and images/s, since the means were begun anew.
 
-    The last batch's images over its whole step is the speed; both costs are means since the last report.
+    Also the time to go, from all steps so far and what passed between them.
     """
 
     def __init__(self, steps_to_go: int) -> None:

@@ -16,7 +16,7 @@ from ppcds.engine.checkpoint import TrainState, load_checkpoint, save_checkpoint
 from ppcds.engine.evaluate import Evaluation
 from ppcds.engine.optimizers import build_optimizer, build_schedule
 from ppcds.engine.progress import Progress
-from ppcds.engine.run_log import RunLog, start_folder
+from ppcds.engine.run_log import RunFolder, RunLog
 from ppcds.engine.stop import Stopped, StopRequest
 from ppcds.errors import UserError
 from ppcds.methods import build_method
@@ -28,7 +28,8 @@ from ppcds.weights import save_weights
 class Trainer:
     """A recipe's run in its folder: `Trainer(recipe, resume).train()`.
 
-    Everything that can be wrong with recipe, data or weights is found before the folder is touched.
+    What can be wrong with recipe, tables or weights is found before the folder is touched; a broken image
+    when it is read.
     """
 
     def __init__(self, recipe: Recipe, resume: bool = False) -> None:
@@ -56,20 +57,23 @@ class Trainer:
 
         Raises Stopped, after saving, on SIGINT or SIGTERM, and UserError if a loss is not finite.
         """
-        moved = start_folder(self.folder, self.resume)
+        self._rehearse()
+        held = RunFolder(self.folder, self.resume)
         self.recipe.save(self.folder / "recipe.yaml")
         self.log = RunLog(self.folder)
-        self._introduce(moved)
+        self._introduce(held.said)
         epochs = self.recipe.optim.epochs
         done = self.state.epoch * self.steps + self.state.step
         self.progress = Progress(self.log, self.recipe, self.steps, done)
         try:
             with self.stop:
+                if not self.resume:
+                    self._save()  # from the first step on there is something to resume
                 while self.state.epoch < epochs:
                     self._train_epoch()
                     self._end_epoch()
         except Stopped:
-            save_checkpoint(self.latest, self.recipe, self.state, self.method, self.optimizer)
+            self._save()
             self.log.say(f"Stopped after step {self.state.step} of epoch {self.state.epoch + 1}.")
             raise
         except UserError as error:
@@ -78,6 +82,7 @@ class Trainer:
         finally:
             self.log.metrics(self.state.history)
             self.log.close()
+            held.release()
         return self.state.history[-1]
 
     def _train_epoch(self) -> None:
@@ -107,7 +112,8 @@ class Trainer:
                 self.stop.check()
 
     def _end_epoch(self) -> None:
-        """Evaluate, keep the best network, and save."""
+        """Evaluate, keep the best network, and save; before the evaluation too, lest it lose the epoch."""
+        self._save()
         state = self.state
         network = self.method.deployed()
         row = {"epoch": state.epoch + 1, "learning_rate": self.optimizer.get_lr()}
@@ -120,9 +126,26 @@ class Trainer:
             state.best = score
             save_weights(network.state_dict(), self.folder / "best_model.pdparams")
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
-        save_checkpoint(self.latest, self.recipe, state, self.method, self.optimizer)
+        self._save()
         self.log.metrics(state.history)
         self.progress.epoch_done(row, is_best)
+
+    def _save(self) -> None:
+        save_checkpoint(self.latest, self.recipe, self.state, self.method, self.optimizer)
+
+    def _rehearse(self) -> None:
+        """One batch through the network, trained on nothing, so that what cannot work fails before it began.
+
+        In evaluation mode without gradients, so that it leaves no trace in the weights.
+        """
+        self.method.eval()
+        rows = self._batches(epoch=0)[0][:2]
+        with paddle.no_grad():
+            for views, _ in load_batches(self.train_split, [rows]):
+                for view in views:
+                    self.method.deployed()(view)
+            for views, _ in load_batches(self.eval_split, [[0]]):
+                self.method.deployed()(views[0])
 
     def _batches(self, epoch: int) -> list[list[int]]:
         data = self.recipe.data
@@ -132,11 +155,11 @@ class Trainer:
         if not all(math.isfinite(value) for value in parts.values()):
             shown = ", ".join(f"{name} {value:.4g}" for name, value in parts.items())
             epoch = self.state.epoch
-            kept = f"{self.latest} holds epoch {epoch}" if epoch else "no epoch was finished"
+            kept = f"{self.latest} holds the end of epoch {epoch}" if epoch else "no epoch was finished"
             where = f"step {self.state.step + 1} of epoch {epoch + 1}"
             raise UserError(
-                f"the loss is not finite in {where} ({shown}): lower "
-                f"optim.learning_rate ({self.optimizer.get_lr():g}) or look at the images; {kept}"
+                f"the loss is not finite in {where} ({shown}): start again with an "
+                f"optim.learning_rate below {self.optimizer.get_lr():g}, or look at the images; {kept}"
             )
 
     def _introduce(self, moved: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import paddle
+from pydantic import Field
 
 from ppcds.losses import cross_entropy, supcon_loss
 from ppcds.methods.method import Method, with_total
@@ -27,8 +28,8 @@ class ContrastiveDeepSupervision(Method):
         self,
         backbone: paddle.nn.Layer,
         contrast: Literal["supcon", "simclr"] = "supcon",
-        weight: float = 0.1,
-        temperature: float = 0.07,
+        weight: Annotated[float, Field(ge=0)] = 0.1,
+        temperature: Annotated[float, Field(gt=0)] = 0.07,
         softmax_twice: bool = False,
     ) -> None:
         super().__init__()

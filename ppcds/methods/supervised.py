@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import paddle
+from typing import Annotated
 
-from ppcds.errors import UserError
+import paddle
+from pydantic import Field
+
 from ppcds.losses import cross_entropy
 from ppcds.methods.method import Method, with_total
 
@@ -16,10 +18,10 @@ class Supervised(Method):
     softmax_twice: the notebook's error, softmax before a cross entropy that applies softmax again.
     """
 
-    def __init__(self, backbone: paddle.nn.Layer, views: int = 1, softmax_twice: bool = False) -> None:
+    def __init__(
+        self, backbone: paddle.nn.Layer, views: Annotated[int, Field(gt=0)] = 1, softmax_twice: bool = False
+    ) -> None:
         super().__init__()
-        if views < 1:
-            raise UserError(f"method.views: {views} should be 1 or more")
         self.backbone = backbone
         self.views_used = views
         self.softmax_twice = softmax_twice

@@ -72,3 +72,13 @@ def test_a_batch_larger_than_the_data_set_is_refused():
     with pytest.raises(UserError, match=r"data.batch_size 13 is larger than the 12 training images"):
         train_batches(Noise(), 13, True, 0, 0)
     assert len(train_batches(Noise(), 13, False, 0, 0)) == 1
+
+
+def test_a_small_shared_memory_falls_back_to_one_thread_in_words(monkeypatch):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr("ppcds.datasets.loader.shutil.disk_usage", lambda path: usage)
+    with pytest.warns(UserWarning, match="/dev/shm has no room .* one thread reads instead"):
+        fallen_back = read([[1, 2], [3, 4]], workers=2)
+    for (views, labels), (expected, wanted) in zip(fallen_back, read([[1, 2], [3, 4]])):
+        np.testing.assert_array_equal(views[0], expected[0])
+        assert labels.tolist() == wanted.tolist()

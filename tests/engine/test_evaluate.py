@@ -4,9 +4,9 @@ import numpy as np
 import paddle
 import pytest
 
-from ppcds.datasets import Sports10
 from ppcds.datasets.build import build_eval_split, build_train_split
 from ppcds.engine.evaluate import Evaluation, accuracy, predict_logits
+from ppcds.errors import UserError
 
 
 def test_accuracy_counts_labelled_rows_alone():
@@ -62,4 +62,16 @@ def test_the_notebooks_accuracy_is_of_full_shuffled_batches(tiny_recipe):
     oracle, found = measure(tiny_recipe("run.ten_batch_accuracy=true"))
     assert [len(images) for images in oracle.shown[6:]] == [8, 8]  # 20 images: the last 4 are dropped
     assert found["eval_accuracy_ten_batches"] in [i / 16 for i in range(3)]
-    assert len(Sports10.CLASSES) == 10
+
+
+def test_ten_batches_of_more_images_than_there_are_is_refused(tiny_recipe):
+    with pytest.raises(UserError, match="data.batch_size 21 is larger than the 20 validation images"):
+        measure(tiny_recipe("run.ten_batch_accuracy=true", "data.batch_size=21"))
+
+
+def test_a_training_split_without_any_class_is_refused(tiny_recipe, tiny_sports10):
+    table = tiny_sports10 / "train_split.csv"
+    table.write_text("".join(line.split(",")[0] + ",\n" for line in table.read_text().splitlines()[1:]))
+    table.write_text("filename,class\n" + table.read_text())
+    with pytest.raises(UserError, match="train_split.csv: no row names a class"):
+        measure(tiny_recipe())

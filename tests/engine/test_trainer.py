@@ -135,6 +135,91 @@ def test_a_fresh_run_moves_an_earlier_one_aside(tiny_recipe, tmp_path):
     assert "held a run, it is now" in (tmp_path / "run" / "train.log").read_text()
 
 
+def test_two_runs_in_one_folder_are_refused(tiny_recipe, tmp_path):
+    first = Trainer(tiny_recipe())
+    measure, refused = first.evaluation.measure, []
+
+    def second_run_meanwhile(*args):
+        with pytest.raises(UserError, match="another run is going on in"):
+            Trainer(tiny_recipe()).train()
+        refused.append(1)
+        return measure(*args)
+
+    first.evaluation.measure = second_run_meanwhile
+    first.train()
+    assert len(refused) == 2 and not (tmp_path / "run.1").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tiny_recipe, tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(UserError, match=r"run.output_dir .*run: File exists"):
+        Trainer(tiny_recipe()).train()
+
+
+@pytest.mark.parametrize("broken", ["train", "val"])
+def test_a_broken_first_image_is_found_before_the_folder_is_made(
+    tiny_recipe, tiny_sports10, tmp_path, broken
+):
+    for image in tiny_sports10.glob(f"*/{broken}_*.jpg"):
+        image.write_bytes(b"")
+    with pytest.raises(UserError, match=f"{broken}_"):
+        Trainer(tiny_recipe()).train()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_broken_validation_image_does_not_lose_the_epoch(tiny_recipe, tiny_sports10, tmp_path):
+    image = tiny_sports10 / "Volleyball" / "val_1.jpg"
+    whole = image.read_bytes()
+    image.write_bytes(b"")
+    with pytest.raises(UserError, match="Volleyball/val_1.jpg"):
+        Trainer(tiny_recipe()).train()
+    state = json.loads(read_metadata(tmp_path / "run" / "latest.safetensors")["state"])
+    assert (state["epoch"], state["step"]) == (0, 5)
+    image.write_bytes(whole)
+    assert Trainer(tiny_recipe(), resume=True).train()["epoch"] == 2
+
+
+def test_weights_that_are_not_finite_do_not_replace_a_good_checkpoint(tiny_recipe, tmp_path):
+    trainer = Trainer(tiny_recipe())
+    after_step, steps = trainer.method.after_step, []
+
+    def explode_in_the_last_step_of_epoch_2():
+        after_step()
+        steps.append(1)
+        if len(steps) == 10:
+            weight = trainer.method.parameters()[0]
+            weight.set_value(paddle.full(weight.shape, float("inf")))
+
+    trainer.method.after_step = explode_in_the_last_step_of_epoch_2
+    with pytest.raises(UserError, match="no longer finite: start again with a lower optim.learning_rate"):
+        trainer.train()
+    assert all(
+        np.isfinite(value).all() for value in load_weights(tmp_path / "run" / "latest.safetensors").values()
+    )
+    assert Trainer(tiny_recipe(), resume=True).train()["epoch"] == 2
+
+
+def test_a_checkpoint_saved_right_after_a_resume_has_the_state_of_the_optimiser(tiny_recipe, tmp_path):
+    Trainer(tiny_recipe("optim.epochs=1")).train()
+    latest = tmp_path / "run" / "latest.safetensors"
+    before = load_weights(latest)
+    Trainer(tiny_recipe("optim.epochs=1"), resume=True)._save()
+    after = load_weights(latest)
+    assert before.keys() == after.keys()
+    assert sum(name.startswith("optimizer.velocity") for name in after) > 20
+    for name, array in before.items():
+        np.testing.assert_array_equal(array, after[name], err_msg=name)
+
+
+def test_a_checkpoint_without_the_optimiser_is_refused(tiny_recipe, tmp_path):
+    Trainer(tiny_recipe("optim.epochs=1")).train()
+    latest = tmp_path / "run" / "latest.safetensors"
+    weights = {name: value for name, value in load_weights(latest).items() if name.startswith("method.")}
+    save_weights(weights, latest, read_metadata(latest))
+    with pytest.raises(UserError, match="the state of the optimiser is missing"):
+        Trainer(tiny_recipe("optim.epochs=1"), resume=True)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_checkpoint(tiny_recipe, tmp_path):
     trainer = Trainer(tiny_recipe())
     forward, calls = trainer.method.forward, []
@@ -148,7 +233,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_checkp
 
     trainer.method.forward = poisoned
     with pytest.raises(
-        UserError, match=r"not finite in step 2 of epoch 2 .*contrastive_stage2 nan.*holds epoch 1"
+        UserError, match=r"not finite in step 2 of epoch 2 .*contrastive_stage2 nan.*holds the end of epoch 1"
     ):
         trainer.train()
     state = json.loads(read_metadata(tmp_path / "run" / "latest.safetensors")["state"])
