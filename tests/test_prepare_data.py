@@ -44,6 +44,11 @@ def zip_folder(folder, path, top):
     return path
 
 
+def heed_interrupts():
+    """In a child: nohup and a shell's & let it inherit that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def tree(folder):
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
@@ -105,6 +110,41 @@ def test_the_summary_says_what_is_there_and_what_is_not(tiny_sports10, prepare_d
     printed = capsys.readouterr().out
     assert "Tennis/val_0.jpg is not an image" in printed
     assert "61 images, 5 broken or missing" in printed
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "row", "unknown"),
+    [
+        (
+            "Mine",
+            "val",
+            "Tennis/val_0.jpg,Curling",
+            {"Curling": "'Curling': 1 in val_split.csv, none in train"},
+        ),
+        ("Mine", "val", "Tennis/val_0.jpg,", {"": "no class: 1 in val_split.csv"}),
+        ("Mine", "train", "Tennis/val_0.jpg,Curling", {}),
+        (
+            "Sports10",
+            "train",
+            "Tennis/val_0.jpg,Tenis",
+            {"Tenis": "'Tenis': no class of Sports10, did you mean"},
+        ),
+        ("Sports10", "train", "Tennis/val_0.jpg,", {}),
+    ],
+)
+def test_a_class_that_training_would_refuse_is_a_fault(
+    name, split, row, unknown, tiny_sports10, prepare_data, tmp_path, capsys
+):
+    with open(tiny_sports10 / f"{split}_split.csv", "a", encoding="utf-8") as csv:
+        csv.write(f"{row}\n")
+    assert prepare_data(tiny_sports10, "--root", "data/d", "--name", name) == bool(unknown)
+    summary = json.loads((tmp_path / f"data/d/{name}/prepare_summary.json").read_text(encoding="utf-8"))
+    assert list(summary["unknown_classes"]) == list(unknown)
+    printed = capsys.readouterr().out
+    assert f"unknown classes: {len(unknown)}\n" in printed
+    for key, reason in unknown.items():
+        assert summary["unknown_classes"][key].startswith(reason)
+        assert f"\n  {reason}" in printed
 
 
 def test_a_folder_is_copied_and_one_in_place_is_only_checked(tiny_sports10, prepare_data, tmp_path):
@@ -173,6 +213,16 @@ def test_a_mistake_is_one_line_and_status_1():
     assert done.stderr == "error: there is no archive or folder nowhere.zip\n"
 
 
+def test_a_refused_archive_is_one_line_too(tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"no archive")
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}  # of which Paddle warns when it is loaded
+    done = subprocess.run(
+        [sys.executable, TOOL, "a.zip"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: a.zip ") and done.stderr.count("\n") == 1
+
+
 def test_help_and_mistakes_do_not_load_paddle():
     code = (
         "import sys, runpy; sys.argv[:] = ['prepare_data.py', sys.argv[2]]\n"
@@ -196,7 +246,13 @@ def test_a_run_that_was_stopped_is_continued(how, tmp_path, prepare_data):
         archive.writestr("val_split.csv", "filename,class\nTennis/0.jpg,Tennis\n")
         for name in names:
             archive.writestr(name, picture)
-    run = subprocess.Popen([sys.executable, TOOL, "a.zip"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen(
+        [sys.executable, TOOL, "a.zip"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
+    )
     folder = tmp_path / "data/d/Sports10"
     deadline = time.monotonic() + 60
     while len(list(folder.glob("*/*.jpg"))) < 50 and time.monotonic() < deadline:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from ppcds import cli
 from ppcds.errors import UserError
+from ppcds.runtime import load_paddle
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description="Unpack a data set in the layout of Sports10 (or CIFAR-10's official archive), decode "
         "every image and write prepare_summary.json. The same command continues an interrupted run. "
-        "The exit status is 1 if images are broken or missing.",
+        "The exit status is 1 if images are broken or missing, or if a class is unknown.",
         epilog="example: python tools/prepare_data.py Sports10.zip --root data/d",
     )
     parser.add_argument(
@@ -29,6 +30,7 @@ def main() -> int:
     if not args.source.exists():
         raise UserError(f"there is no archive or folder {args.source}")
 
+    load_paddle()  # which the data sets are made of
     from ppcds.datasets.prepare import place
     from ppcds.datasets.verify import SUMMARY, report, verify
 
@@ -40,8 +42,10 @@ def main() -> int:
         return 130
     print(report(summary))
     faults = len(summary["broken"]) + len(summary["missing"])
-    print(f"{folder}: {summary['images']} images, {faults or 'none'} broken or missing ({folder / SUMMARY})")
-    return 1 if faults else 0
+    unknown = len(summary["unknown_classes"])
+    said = f"{faults or 'none'} broken or missing" + (f", unknown classes: {unknown}" if unknown else "")
+    print(f"{folder}: {summary['images']} images, {said} ({folder / SUMMARY})")
+    return 1 if faults or unknown else 0
 
 
 if __name__ == "__main__":

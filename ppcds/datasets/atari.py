@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,5 +68,12 @@ def _digest(pixels: np.ndarray) -> bytes:
     return hashlib.sha256(pixels.tobytes()).digest()
 
 
+def _end_with_parent() -> None:
+    """Wait until standard input, a pipe from the parent, closes: it does however the parent ended."""
+    os.read(0, 1)
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     record(sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,7 @@ GAMES = {
     "Tennis": "tennis",
 }
 RECORDER = Path(__file__).with_name("atari.py")
+INSTALL = 'pip install "ppcds[demo]", or pip install "ale-py>=0.10,!=0.11.*"'
 
 
 def make_demo(
@@ -51,7 +53,8 @@ def make_demo(
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise UserError(f"{root} is neither empty nor a data set: name another folder for the demo frames")
     if find_spec("ale_py") is None:
-        raise UserError('the demo frames need ale-py: pip install "ppcds[demo]", or pip install ale-py')
+        raise UserError(f"the demo frames need ale-py: {INSTALL}")
+    _remove_abandoned(root)
     unfinished = root.with_name(f"{root.name}.{os.getpid()}.part")
     try:
         _record_all(unfinished, [train_per_class, val_per_class, *size])
@@ -69,6 +72,28 @@ def _complete(root: Path) -> bool:
     return (root / "train_split.csv").is_file() and (root / "val_split.csv").is_file()
 
 
+def _remove_abandoned(root: Path) -> None:
+    """Remove what processes that were killed have left beside `root`."""
+    for folder in root.parent.glob("*.part"):
+        left = re.fullmatch(re.escape(root.name) + r"\.(\d+)\.part", folder.name)
+        if left and not _is_another_process(int(left.group(1))):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_another_process(pid: int) -> bool:
+    if pid == os.getpid():  # it was another's before: containers give the same number again
+        return False
+    if os.name == "nt":  # os.kill would end it
+        return True
+    try:
+        os.kill(pid, 0)  # sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True
+
+
 def _record_all(folder: Path, numbers: list[int]) -> None:
     """Record every game in a process of its own, as many at a time as there are cores."""
     waiting = list(GAMES.items())
@@ -83,12 +108,13 @@ def _record_all(folder: Path, numbers: list[int]) -> None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     next(iter(running.values())).wait(timeout=0.2)
                 for name in [name for name, process in running.items() if process.poll() is not None]:
-                    _check(name, running.pop(name).returncode, folder / f"{GAMES[name]}.log")
+                    with running.pop(name) as process:
+                        _check(name, process.returncode, folder / f"{GAMES[name]}.log")
                 bar.update(sum(1 for _ in folder.glob("*/*.jpg")) - bar.n)
     finally:
         for process in running.values():
-            process.kill()
-            process.wait()
+            with process:
+                process.kill()
 
 
 def _start(rom: str, folder: Path, numbers: list[int]) -> subprocess.Popen:
@@ -97,7 +123,8 @@ def _start(rom: str, folder: Path, numbers: list[int]) -> subprocess.Popen:
     run = f"import runpy; runpy.run_path({str(RECORDER)!r}, run_name='__main__')"
     command = [sys.executable, "-c", run, rom, str(folder), *map(str, numbers)]
     with open(folder.parent / f"{rom}.log", "wb") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        # a pipe to which nothing is written: it closes with this process, and the recorder ends then
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
 
 
 def _check(name: str, status: int, log: Path) -> None:
@@ -105,7 +132,8 @@ def _check(name: str, status: int, log: Path) -> None:
     said = next((line.strip() for line in reversed(lines) if line.strip()), "no message")
     if status != 0:
         raise UserError(
-            f"demo frames: the game {name} ended with status {status} ({said}); is ale-py up to date?"
+            f"demo frames: the game {name} ended with status {status} ({said}); "
+            f"for an ale-py that plays it: {INSTALL}"
         )
     log.unlink()
 

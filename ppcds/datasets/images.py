@@ -9,6 +9,7 @@ import numpy as np
 
 from ppcds.errors import UserError
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 INTERPOLATIONS = {
     "bilinear": cv2.INTER_LINEAR,  # as Paddle's Resize: of a tenfold reduction it sees two pixels in ten
     "area": cv2.INTER_AREA,  # the mean of all pixels that fall into one

@@ -73,7 +73,7 @@ def read_table(root: Path, split: str) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         raise UserError(f"{path} is empty: expected a first line filename,class and a row an image") from None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a CSV in UTF-8: {error}") from error
+        raise UserError(_unreadable(path, str(error))) from error
     table.columns = table.columns.str.strip()
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
@@ -125,6 +125,14 @@ class Folders:
 
     def _holds(self, path: str) -> bool:
         return path.startswith(os.path.join(self.real_root, ""))
+
+
+def _unreadable(path: Path, reason: str) -> str:
+    uneven = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", reason)
+    if uneven:
+        expected, line, found = uneven.groups()
+        return f"{path.name} line {line} has {found} fields, not {expected}: quote a name that has a comma"
+    return f"{path} is not a CSV in UTF-8: {' '.join(reason.split())}"
 
 
 def _report(file: str, problems: list[str]) -> str:

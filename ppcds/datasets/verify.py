@@ -11,14 +11,15 @@ from statistics import median
 
 from tqdm import tqdm
 
-from ppcds.datasets.images import read_image
+from ppcds.datasets.images import IMAGE_SUFFIXES, read_image
 from ppcds.datasets.split_table import Folders, read_table
+from ppcds.datasets.sports10 import Sports10
 from ppcds.errors import UserError
 from ppcds.files import written_whole
+from ppcds.options import did_you_mean
 from ppcds.runtime import available_cores
 
 SPLITS = ("train", "val")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 SUMMARY = "prepare_summary.json"
 SHOWN = 10  # of the files that a list of the printed summary names
 
@@ -27,8 +28,9 @@ def verify(folder: Path) -> dict:
     """Decode every image the CSVs of `folder` list; write and return `folder`/prepare_summary.json.
 
     splits: of each the number of images, also by class.  sizes: min, median and max of width and height in
-    pixels, and the most common ones.  broken, missing: {filename: reason}.  not_listed: image files that
-    no CSV has.  in_both_splits: filenames that train and val share.
+    pixels, and the most common ones.  broken, missing: {filename: reason}.  unknown_classes: {class: reason}
+    of what val has and train lacks ("" is no class), and in a folder Sports10 of what is none of its ten.
+    not_listed: image files that no CSV has.  in_both_splits: filenames that train and val share.
     Raises UserError if a CSV is missing or is none.
     """
     tables = {split: read_table(folder, split) for split in SPLITS}
@@ -38,21 +40,37 @@ def verify(folder: Path) -> dict:
     missing = {name: reason for name in listed if (reason := folders.mistake(name))}
     sizes, broken = _decode_all(folder, [name for name in listed if name not in missing])
     normal = {os.path.normpath(name) for name in listed}
+    classes = {split: dict(sorted(Counter(table["class"]).items())) for split, table in tables.items()}
     summary = {
         "images": len(listed),
         "splits": {
-            split: {"images": len(table), "classes": dict(sorted(Counter(table["class"]).items()))}
-            for split, table in tables.items()
+            split: {"images": len(table), "classes": classes[split]} for split, table in tables.items()
         },
         "sizes": _size_summary(sizes),
         "broken": broken,
         "missing": missing,
+        "unknown_classes": _unknown_classes(classes, folder.name),
         "not_listed": [name for name in _image_files(folder) if os.path.normpath(name) not in normal],
         "in_both_splits": sorted(set(names["train"]) & set(names["val"])),
     }
     with written_whole(folder / SUMMARY) as temporary:
         temporary.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return summary
+
+
+def _unknown_classes(classes: dict[str, dict[str, int]], folder: str) -> dict[str, str]:
+    """{class: reason} from the counts by split and class."""
+    unknown = {}
+    for name, count in classes["val"].items():
+        if not name:
+            unknown[name] = f"no class: {count} in val_split.csv"
+        elif name not in classes["train"]:
+            unknown[name] = f"{name!r}: {count} in val_split.csv, none in train_split.csv"
+    if folder == Sports10.__name__:  # its layout has classes of its own
+        for name in sorted({*classes["train"], *classes["val"]} - {"", *Sports10.CLASSES}):
+            near = did_you_mean(name, Sports10.CLASSES)
+            unknown[name] = f"{name!r}: no class of Sports10{near}"
+    return unknown
 
 
 def _decode_all(folder: Path, filenames: list[str]) -> tuple[Counter, dict[str, str]]:
@@ -113,7 +131,7 @@ def report(summary: dict) -> str:
             lines.append("{0:<8}{min} to {max} pixels, median {median:g}".format(axis, **sizes[axis]))
     common = ", ".join(f"{size} ({count})" for size, count in sizes["most_common"].items())
     lines.append(f"most common sizes: {common or 'none'}")
-    for title in ("broken", "missing", "not_listed", "in_both_splits"):
+    for title in ("broken", "missing", "unknown_classes", "not_listed", "in_both_splits"):
         lines.append(f"{title.replace('_', ' ')}: {len(summary[title])}")
         reasons = summary[title].values() if isinstance(summary[title], dict) else summary[title]
         lines += [f"  {reason}" for reason in list(reasons)[:SHOWN]]

@@ -3,7 +3,10 @@ import random
 import numpy as np
 import pytest
 
+from ppcds.config import load_recipe
+from ppcds.errors import UserError
 from ppcds.transforms import GaussianBlur, RandomCrop
+from ppcds.transforms.build import build_view
 
 
 def test_blur_keeps_the_mean_and_takes_detail_away(image):
@@ -45,6 +48,29 @@ def test_crop_gives_every_place_in_the_padded_image_and_fills_all_channels():
 
 def test_crop_without_padding_of_the_images_own_size_is_the_image(image):
     np.testing.assert_array_equal(RandomCrop([72, 128])(image), image)
+
+
+def test_crop_without_a_size_keeps_that_of_every_image():
+    image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    for seed, shown in enumerate((image, image.transpose(1, 0, 2))):
+        random.seed(seed)
+        expected = RandomCrop(shown.shape[:2], padding=2, fill=7)(shown)
+        random.seed(seed)
+        np.testing.assert_array_equal(RandomCrop(padding=2, fill=7)(shown), expected)
+
+
+def test_crop_that_would_do_nothing_is_refused():
+    with pytest.raises(UserError, match=r"view\[0\].RandomCrop: without padding or size"):
+        build_view(["RandomCrop", "ToArray"])
+
+
+@pytest.mark.parametrize("name", ["sports10_cpu", "cifar10_cds"])
+def test_another_image_size_is_one_key_of_a_recipe_with_crops(name):
+    recipe = load_recipe(name, ["data.size=[50, 70]"])
+    image = np.zeros((*recipe.data.size, 3), np.uint8)
+    assert "RandomCrop" in str(recipe.views.train)
+    for steps in recipe.views.train:
+        assert build_view(steps)(image).shape == (3, 50, 70)
 
 
 def test_crop_of_a_number_is_a_square_and_fill_may_be_a_colour(image):
