@@ -9,9 +9,9 @@ if find_spec("paddle") is None:
 
 from ppcds.runtime import prepare_processor
 
-PROCESSOR = prepare_processor()  # environment variables that only count before Paddle is loaded
+prepare_processor()  # environment variables that only count before Paddle is loaded
 
 from ppcds.weights import load_weights  # noqa: E402
 
 __version__ = "0.1.0"
-__all__ = ["PROCESSOR", "__version__", "load_weights"]
+__all__ = ["__version__", "load_weights"]

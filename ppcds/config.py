@@ -82,6 +82,9 @@ class OptimSection(Section):
 class RunSection(Section):
     output_dir: str
     seed: Count = 0
+    threads: Optional[Positive] = (
+        None  # of matrix products on a CPU, unless OMP_NUM_THREADS says; None: all cores
+    )
     log_steps: Positive = 20  # steps between two lines of the log
     train_accuracy: Literal["clean", "augmented"] = "clean"  # the views it is measured on
     ten_batch_accuracy: bool = False  # also the notebook's: ten shuffled batches of the validation split

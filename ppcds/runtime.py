@@ -15,46 +15,54 @@ import numpy as np
 
 from ppcds.errors import UserError
 
+_SET_HERE: dict[str, str] = {}  # what prepare_processor has put into the environment
 
-def prepare_processor() -> str:
+
+def prepare_processor(threads: int | None = None) -> None:
     """Set the processor's environment before Paddle is loaded; what the user has set stays.
 
     Paddle's CPU build takes a slow path of its matrix library on AMD processors, and one thread, unless
-    MKL_DEBUG_CPU_TYPE and OMP_NUM_THREADS say otherwise. Returns one line that says what is in force.
+    MKL_DEBUG_CPU_TYPE and OMP_NUM_THREADS say otherwise. threads: all cores unless given; a narrow network
+    is faster with one. May be called again as long as Paddle is not loaded.
     """
     for noise in ("No ccache found", "When training, we now always track global mean and variance"):
         warnings.filterwarnings("ignore", message=noise)  # Paddle's, about nothing a user of ppcds can change
-    wanted = {"OMP_NUM_THREADS": str(available_cores())}
-    name = processor_name()
-    if "AMD" in name:
+    if "paddle" in sys.modules:
+        return
+    wanted = {"OMP_NUM_THREADS": str(threads or available_cores())}
+    if "AMD" in processor_name():
         wanted["MKL_DEBUG_CPU_TYPE"] = "5"
-    late = "paddle" in sys.modules
-    notes = _keep_freed_memory()
     for key, value in wanted.items():
-        if key in os.environ:
-            notes.append(f"{key}={os.environ[key]} (yours)")
-        elif late:
-            notes.append(f"{key} not set: Paddle was loaded before ppcds")
-        else:
-            os.environ[key] = value
-            notes.append(f"{key}={value}")
-    return f"{name}, {available_cores()} cores; " + ", ".join(notes)
+        if os.environ.get(key) == _SET_HERE.get(key):  # neither set, or set here
+            os.environ[key] = _SET_HERE[key] = value
+    if _keep_freed_memory():
+        _SET_HERE["malloc"] = "keeps freed memory"
 
 
-def _keep_freed_memory() -> list[str]:
+def _keep_freed_memory() -> bool:
     """Let the C library keep what tensors free, instead of handing it back and asking for zeroed pages again.
 
     Paddle's CPU allocator has no pool: a fifth of a training step went into page faults. Only for glibc, and
-    not if the user has set a MALLOC_ variable.
+    not if the user has set a MALLOC_ variable. Returns whether it is in force.
     """
     if any(key.startswith("MALLOC_") for key in os.environ):
-        return ["malloc as your MALLOC_ variables say"]
+        return False
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt
         no_mmap, never_trim, grow_by = (-4, 0), (-1, 2**31 - 1), (-2, 2**26)  # malloc.h: M_MMAP_MAX, ...
-        if all(mallopt(*option) for option in (no_mmap, never_trim, grow_by)):
-            return ["malloc keeps freed memory"]
-    return []
+        return all(mallopt(*option) for option in (no_mmap, never_trim, grow_by))
+    return False
+
+
+def describe_processor() -> str:
+    """One line: the processor, its cores, and which settings are in force, yours or ours."""
+    notes = []
+    for key in ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE"):
+        value = os.environ.get(key, "not set")
+        notes.append(f"{key} {value}" + ("" if value in (_SET_HERE.get(key), "not set") else " (yours)"))
+    yours = [key for key in os.environ if key.startswith("MALLOC_")]
+    notes.append(f"malloc {_SET_HERE.get('malloc', f'as you set {yours}' if yours else 'as it is')}")
+    return f"{processor_name()}, {available_cores()} cores; " + ", ".join(notes)
 
 
 def available_cores() -> int:

@@ -10,7 +10,15 @@ import paddle
 import pytest
 
 from ppcds.errors import UserError
-from ppcds.runtime import available_cores, choose_device, prepare_processor, seed_example, seed_for, seed_step
+from ppcds.runtime import (
+    available_cores,
+    choose_device,
+    describe_processor,
+    prepare_processor,
+    seed_example,
+    seed_for,
+    seed_step,
+)
 
 
 def in_fresh_python(code: str, **environment: str) -> str:
@@ -34,25 +42,38 @@ def test_importing_ppcds_sets_the_threads_and_does_not_load_paddle():
 
 def test_what_the_user_has_set_stays():
     said = in_fresh_python(
-        "import os, ppcds; print(ppcds.PROCESSOR)", OMP_NUM_THREADS="7", MALLOC_ARENA_MAX="1"
+        "from ppcds.runtime import describe_processor as say; print(say())",
+        OMP_NUM_THREADS="7",
+        MALLOC_ARENA_MAX="1",
     )
-    assert "OMP_NUM_THREADS=7 (yours)" in said
-    assert "malloc as your MALLOC_ variables say" in said
+    assert "OMP_NUM_THREADS 7 (yours)" in said
+    assert "malloc as you set ['MALLOC_ARENA_MAX']" in said
 
 
-def test_amd_processors_get_the_fast_path_of_the_matrix_library(monkeypatch):
+def test_a_recipe_may_ask_for_fewer_threads_but_not_overrule_the_user():
+    code = (
+        "import os, ppcds; from ppcds.runtime import *; prepare_processor(1)\n"
+        "print(os.environ['OMP_NUM_THREADS'], describe_processor())"
+    )
+    assert in_fresh_python(code).startswith("1 ") and "(yours)" not in in_fresh_python(code)
+    assert in_fresh_python(code, OMP_NUM_THREADS="7").startswith("7 ")
+
+
+@pytest.mark.parametrize(("name", "expected"), [("AMD EPYC", "5"), ("Intel Xeon", None)])
+def test_amd_processors_get_the_fast_path_of_the_matrix_library(monkeypatch, name, expected):
     monkeypatch.delitem(sys.modules, "paddle")
-    for name, expected in (("AMD EPYC", "5"), ("Intel Xeon", None)):
-        monkeypatch.delenv("MKL_DEBUG_CPU_TYPE", raising=False)
-        monkeypatch.setattr("ppcds.runtime.processor_name", lambda name=name: name)
-        prepare_processor()
-        assert os.environ.get("MKL_DEBUG_CPU_TYPE") == expected
+    monkeypatch.delenv("MKL_DEBUG_CPU_TYPE", raising=False)
+    monkeypatch.setattr("ppcds.runtime._SET_HERE", {})
+    monkeypatch.setattr("ppcds.runtime.processor_name", lambda: name)
+    prepare_processor()
+    assert os.environ.get("MKL_DEBUG_CPU_TYPE") == expected
 
 
-def test_settings_that_come_too_late_are_said_so(monkeypatch):
+def test_nothing_is_changed_once_paddle_is_loaded(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert "OMP_NUM_THREADS not set: Paddle was loaded before ppcds" in prepare_processor()
+    prepare_processor(3)
     assert "OMP_NUM_THREADS" not in os.environ
+    assert "OMP_NUM_THREADS not set" in describe_processor()
 
 
 def test_without_paddle_the_import_says_which_extras_there_are():

@@ -6,7 +6,7 @@ from shlex import quote
 
 from ppcds import cli
 from ppcds.config import RECIPES, load_recipe
-from ppcds.runtime import choose_device
+from ppcds.runtime import choose_device, prepare_processor
 
 DEFAULT = "sports10"
 
@@ -29,6 +29,7 @@ def main() -> int:
     else:
         recipe = load_recipe(args.recipe or DEFAULT, args.override)
 
+    prepare_processor(recipe.run.threads)
     choose_device(args.device)  # before anything else loads Paddle
     from ppcds.engine.stop import Stopped
     from ppcds.engine.trainer import Trainer

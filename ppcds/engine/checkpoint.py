@@ -17,7 +17,14 @@ from ppcds.config import Recipe, changed_keys
 from ppcds.errors import UserError
 from ppcds.weights import load_weights, read_metadata, save_weights, set_weights
 
-MAY_CHANGE = {"data.root", "data.num_workers", "optim.epochs", "run.output_dir", "run.log_steps"}
+MAY_CHANGE = {
+    "data.root",
+    "data.num_workers",
+    "optim.epochs",
+    "run.output_dir",
+    "run.log_steps",
+    "run.threads",
+}
 
 
 @dataclasses.dataclass

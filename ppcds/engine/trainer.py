@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import paddle
 
-from ppcds import PROCESSOR
 from ppcds.config import Recipe
 from ppcds.datasets.build import build_eval_split, build_train_split
 from ppcds.datasets.loader import SeededExamples, load_batches, train_batches
@@ -20,7 +19,7 @@ from ppcds.engine.run_log import RunFolder, RunLog
 from ppcds.engine.stop import Stopped, StopRequest
 from ppcds.errors import UserError
 from ppcds.methods import build_method
-from ppcds.runtime import seed_step
+from ppcds.runtime import describe_processor, seed_step
 from ppcds.transforms.grid import view_grid
 from ppcds.weights import save_weights
 
@@ -166,7 +165,8 @@ class Trainer:
         """What runs, on what, and the first views as a VisualDL picture."""
         recipe, train, evaluated = self.recipe, self.train_split, self.eval_split
         trained = sum(int(np.prod(p.shape)) for p in self.method.parameters() if not p.stop_gradient)
-        self.log.say(f"processor: {PROCESSOR}; Paddle {paddle.__version__} on {paddle.device.get_device()}")
+        device = paddle.device.get_device()
+        self.log.say(f"processor: {describe_processor()}; Paddle {paddle.__version__} on {device}")
         if moved:
             self.log.say(moved)
         self.log.say(
