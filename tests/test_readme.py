@@ -52,6 +52,10 @@ def test_every_recipe_is_in_the_table_of_results():
     assert [path.stem for path in RECIPES.glob("*.yaml") if f"`{path.stem}`" not in results] == []
 
 
+def test_no_number_is_left_to_be_filled_in():
+    assert not re.findall(r"RESULT_\w+|TBD", README + CHINESE)
+
+
 def test_both_languages_show_the_same_commands_numbers_and_sections():
     assert [re.sub(r" +#.*", "", block) for block in shown(README, "")] == [
         re.sub(r" +#.*", "", block) for block in shown(CHINESE, "")
