@@ -77,6 +77,12 @@ def save_weights(
                 pickle.dump(arrays, file, protocol=4)
 
 
+def first_not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
+    """The name of the first array that holds a NaN or an infinity, if there is one."""
+    broken = (name for name, a in arrays.items() if a.dtype.kind == "f" and not np.isfinite(a).all())
+    return next(broken, None)
+
+
 def set_weights(layer, arrays: Mapping[str, np.ndarray], source: str | os.PathLike) -> None:
     """Set every parameter and buffer of a paddle.nn.Layer, completely or not at all.
 

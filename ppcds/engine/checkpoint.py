@@ -15,7 +15,7 @@ import paddle
 
 from ppcds.config import Recipe, changed_keys
 from ppcds.errors import UserError
-from ppcds.weights import load_weights, read_metadata, save_weights, set_weights
+from ppcds.weights import first_not_finite, load_weights, read_metadata, save_weights, set_weights
 
 MAY_CHANGE = {
     "data.root",
@@ -46,9 +46,9 @@ def save_checkpoint(path: Path, recipe: Recipe, state: TrainState, method, optim
     tensors = {f"method.{name}": value.numpy() for name, value in method.state_dict().items()}
     for name, value in _accumulators(method, optimizer).items():
         tensors[f"optimizer.{name}"] = value
-    for name, value in tensors.items():
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise UserError(f"{name} is no longer finite: start again with a lower optim.learning_rate")
+    broken = first_not_finite(tensors)
+    if broken:
+        raise UserError(f"{broken} is no longer finite: start again with a lower optim.learning_rate")
     metadata = {
         "state": json.dumps(dataclasses.asdict(state)),
         "recipe": json.dumps(recipe.model_dump(mode="json")),

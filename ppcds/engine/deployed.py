@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
 import paddle
 
 from ppcds.config import Recipe
 from ppcds.errors import UserError
 from ppcds.models import build_backbone
-from ppcds.weights import load_weights, read_metadata, set_weights
+from ppcds.weights import first_not_finite, load_weights, read_metadata, set_weights
 
 
 def load_deployed(recipe: Recipe, num_classes: int, weights: str | os.PathLike) -> paddle.nn.Layer:
@@ -21,9 +20,9 @@ def load_deployed(recipe: Recipe, num_classes: int, weights: str | os.PathLike) 
     if "state" in read_metadata(weights):
         raise UserError(f"{weights} is a checkpoint to resume from: use the best_model.pdparams beside it")
     arrays = load_weights(weights)
-    for name, value in arrays.items():
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise UserError(f"{weights}: {name} holds numbers that are not finite: train again")
+    broken = first_not_finite(arrays)
+    if broken:
+        raise UserError(f"{weights}: {broken} holds numbers that are not finite: train again")
     model = recipe.model
     network = build_backbone(model.name, num_classes, model.width, model.stem)
     set_weights(network, arrays, weights)
