@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,57 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 from visualdl import LogWriter
 
-from ppcds.errors import UserError
 from ppcds.files import written_whole
-
-try:
-    import fcntl
-except ImportError:  # Windows: two runs in one folder go unnoticed there
-    fcntl = None
-
-
-class RunFolder:
-    """A run's folder, held by this process alone until `release`.
-
-    A fresh run moves an earlier one aside (output/demo -> output/demo.1); `said` is a sentence about that.
-    Raises UserError if another run is going on in the folder, or it cannot be made.
-    """
-
-    def __init__(self, path: Path, resume: bool) -> None:
-        self.said = ""
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            self.lock = _lock(path)
-            if not resume and (path / "latest.safetensors").is_file():
-                aside = _free_name(path)
-                path.rename(aside)
-                self.release()
-                path.mkdir()
-                self.lock = _lock(path)
-                self.said = f"{path} held a run, it is now {aside} (--resume would go on with it)"
-        except OSError as error:
-            raise UserError(f"run.output_dir {path}: {error.strerror}") from error
-
-    def release(self) -> None:
-        os.close(self.lock)
-
-
-def _lock(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        if fcntl:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise UserError(f"another run is going on in {path}: name another run.output_dir") from None
-    return descriptor
-
-
-def _free_name(path: Path) -> Path:
-    number = 1
-    while (aside := path.with_name(f"{path.name}.{number}")).exists():
-        number += 1
-    return aside
 
 
 class RunLog:

@@ -15,7 +15,8 @@ from ppcds.engine.checkpoint import TrainState, load_checkpoint, save_checkpoint
 from ppcds.engine.evaluate import Evaluation
 from ppcds.engine.optimizers import build_optimizer, build_schedule
 from ppcds.engine.progress import Progress
-from ppcds.engine.run_log import RunFolder, RunLog
+from ppcds.engine.run_folder import RunFolder
+from ppcds.engine.run_log import RunLog
 from ppcds.engine.stop import Stopped, StopRequest
 from ppcds.errors import UserError
 from ppcds.methods import build_method
