@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional, Union
 
 import pydantic
 import yaml
@@ -17,6 +17,9 @@ Integer = Annotated[int, pydantic.BeforeValidator(not_boolean)]
 Number = Annotated[float, pydantic.BeforeValidator(not_boolean)]
 Positive = Annotated[Integer, Field(gt=0)]
 Count = Annotated[Integer, Field(ge=0)]
+
+
+CHOICES = ("method.name=", "optim.schedule.name=")  # overrides that choose which options there are
 
 
 class Section(pydantic.BaseModel):
@@ -33,10 +36,19 @@ class MethodSection(pydantic.BaseModel):
         return dict(self.model_extra)
 
 
+class HeadSection(Section):
+    """A projection head: widths [] is none, [128] linear, [2048, 128] SimCLR's, [2048, 2048, 128] v2's."""
+
+    widths: list[Positive]
+    batch_norm: Literal["none", "hidden", "all"] = "hidden"
+
+
 class ModelSection(Section):
     name: str
     width: Positive = 64  # channels of the first stage; the last has 8 x width x expansion
     stem: Literal["small", "imagenet"] = "small"
+    head: Optional[HeadSection] = None  # what representations are learned through
+    from_head_layer: Count = 0  # layers of the head that a classifier keeps below it
     pretrained: Optional[str] = None  # weights to start from (.pdparams, .safetensors)
 
 
@@ -50,6 +62,12 @@ class DataSection(Section):
     batch_size: Positive
     drop_last: bool = True
     num_workers: Count = 0
+    train_images: Optional[Positive] = None  # train on so many of the images; None: on all
+    hold_back: Annotated[Number, Field(ge=0, lt=1)] = 0.0  # share of train that is evaluated instead of val
+    label_fraction: Annotated[Number, Field(gt=0, le=1)] = 1.0  # of the labels that are kept
+    labelled_only: bool = False  # leave unlabelled rows out
+    labelled_per_batch: Optional[Positive] = None  # the rest of a batch is unlabelled; None: as they come
+    subset_seed: Count = 0  # of the keys above: runs of several seeds see the same images and labels
 
 
 class ViewsSection(Section):
@@ -58,7 +76,7 @@ class ViewsSection(Section):
 
 
 class MultiStepSchedule(Section):
-    name: Literal["multistep"] = "multistep"
+    name: Literal["multistep"]
     milestones: list[Positive]  # epochs at which the learning rate is multiplied by gamma
     gamma: Annotated[Number, Field(gt=0, lt=1)]
 
@@ -70,13 +88,27 @@ class MultiStepSchedule(Section):
         return milestones
 
 
+class CosineSchedule(Section):
+    """Linear from 0 over `warmup_epochs`, then half a cosine down to 0."""
+
+    name: Literal["cosine"]
+    warmup_epochs: Annotated[Number, Field(ge=0)] = 0.0
+
+
+class ConstantSchedule(Section):
+    name: Literal["constant"]
+
+
+Schedule = Annotated[Union[MultiStepSchedule, CosineSchedule, ConstantSchedule], Field(discriminator="name")]
+
+
 class OptimSection(Section):
-    name: Literal["momentum"] = "momentum"
+    name: Literal["momentum", "lars", "adam"] = "momentum"
     learning_rate: Annotated[Number, Field(gt=0)]
-    momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.9
+    momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.9  # Adam has its own: 0.9 and 0.999
     weight_decay: Annotated[Number, Field(ge=0)] = 0.0
     epochs: Positive
-    schedule: MultiStepSchedule
+    schedule: Schedule
 
 
 class RunSection(Section):
@@ -86,6 +118,7 @@ class RunSection(Section):
         None  # of matrix products on a CPU, unless OMP_NUM_THREADS says; None: all cores
     )
     log_steps: Positive = 20  # steps between two lines of the log
+    evaluate_every: Positive = 1  # epochs; the last is always evaluated
     train_accuracy: Literal["clean", "augmented"] = "clean"  # the views it is measured on
     ten_batch_accuracy: bool = False  # also the notebook's: ten shuffled batches of the validation split
     best_by: Literal["eval_accuracy", "eval_accuracy_ten_batches"] = "eval_accuracy"
@@ -102,7 +135,14 @@ class Recipe(Section):
     run: RunSection
 
     @pydantic.model_validator(mode="after")
-    def _best_is_measured(self):
+    def _sections_agree(self):
+        warmup = getattr(self.optim.schedule, "warmup_epochs", 0)
+        if warmup > self.optim.epochs:
+            raise ValueError(
+                f"optim.schedule.warmup_epochs {warmup:g} is more than optim.epochs {self.optim.epochs}"
+            )
+        if self.model.from_head_layer > len(self.model.head.widths if self.model.head else []):
+            raise ValueError("model.from_head_layer is more than model.head.widths has layers")
         if self.run.best_by == "eval_accuracy_ten_batches" and not self.run.ten_batch_accuracy:
             raise ValueError("run.best_by eval_accuracy_ten_batches needs run.ten_batch_accuracy: true")
         return self
@@ -115,7 +155,8 @@ class Recipe(Section):
 def load_recipe(name_or_path: str, overrides: tuple[str, ...] | list[str] = ()) -> Recipe:
     """The recipe of that name (`sports10`) or file, with `key=value` overrides such as "optim.epochs=20".
 
-    An override of `method.name` starts from that method's defaults, since options of another do not apply.
+    An override of `method.name` or `optim.schedule.name` starts from the defaults of that method or
+    schedule, since options of another do not apply.
     Raises UserError naming the file and the key.
     """
     path = find_recipe(name_or_path)
@@ -125,8 +166,8 @@ def load_recipe(name_or_path: str, overrides: tuple[str, ...] | list[str] = ()) 
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: a recipe is a mapping with the sections {', '.join(Recipe.model_fields)}")
-    for override in sorted(overrides, key=lambda text: not text.startswith("method.name=")):
-        apply_override(values, override)  # the method first: it clears the options of another
+    for override in sorted(overrides, key=lambda text: not text.startswith(CHOICES)):
+        apply_override(values, override)  # choices first: they clear the options of another
     try:
         return Recipe.model_validate(values)
     except pydantic.ValidationError as error:
@@ -157,12 +198,14 @@ def apply_override(values: dict, override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise UserError(f"-o {override}: the value is not valid YAML") from None
-    if path == ["method", "name"] and (values.get("method") or {}).get("name") != value:
-        values["method"] = {}
     for part in path[:-1]:
-        values = values.setdefault(part, {})
+        if values.get(part) is None:
+            values[part] = {}
+        values = values[part]
         if not isinstance(values, dict):
             raise UserError(f"-o {override}: {part} holds a value, not a section")
+    if f"{key.strip()}=" in CHOICES and values.get("name") != value:
+        values.clear()
     values[path[-1]] = value
 
 

@@ -48,22 +48,41 @@ def explain(error: pydantic.ValidationError, schema: type[pydantic.BaseModel], w
     """One line for all problems of a validation: each with its dotted key and what to do."""
     problems = []
     for problem in error.errors():
-        path = [str(part) for part in problem["loc"]]
+        path, known = _walk(schema, [str(part) for part in problem["loc"]])
         key = ".".join(([where] if where else []) + path)
         if problem["type"] == "extra_forbidden":
-            problems.append(f"{key}: unknown key{did_you_mean(path[-1], _known_keys(schema, path[:-1]))}")
+            problems.append(f"{key}: unknown key{did_you_mean(path[-1], known)}")
         elif problem["type"] == "missing":
             problems.append(f"{key}: missing")
+        elif problem["type"] == "union_tag_not_found":
+            problems.append(f"{key}.name: missing")
+        elif problem["type"] == "union_tag_invalid":
+            tags = [tag.strip(" '") for tag in problem["ctx"]["expected_tags"].split(",")]
+            tag = problem["ctx"]["tag"]
+            problems.append(f"{key}.name: {tag!r} is unknown{did_you_mean(tag, tags)}")
         else:
             reason = problem["msg"].replace("Input should be", "should be").replace("Value error, ", "")
-            problems.append(f"{key}: {problem['input']!r} {reason}")
+            problems.append(f"{key}: {problem['input']!r} {reason}" if path else reason)
     return "; ".join(problems)
 
 
-def _known_keys(schema: type[pydantic.BaseModel], path: list[str]) -> list[str]:
-    for part in path:
-        schema = schema.model_fields[part].annotation
-    return list(schema.model_fields)
+def _walk(schema: type[pydantic.BaseModel], loc: list[str]) -> tuple[list[str], list[str]]:
+    """The dotted path that a user wrote for pydantic's `loc`, and the keys known where it ends.
+
+    Where a key may hold one of several sections, `loc` has the chosen one's name, which nobody wrote.
+    """
+    sections, path, known = [schema], [], []
+    for part in loc:
+        names = {getattr(s.model_fields.get("name"), "annotation", None): s for s in sections}
+        chosen = [s for kind, s in names.items() if part in typing.get_args(kind)]
+        if len(sections) > 1 and chosen:
+            sections = chosen
+            continue
+        path.append(part)
+        known = [name for section in sections for name in section.model_fields]
+        kinds = [s.model_fields[part].annotation for s in sections if part in s.model_fields]
+        sections = [s for kind in kinds for s in (kind, *typing.get_args(kind)) if hasattr(s, "model_fields")]
+    return path, known
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -31,6 +31,25 @@ def trained_run(tmp_path_factory):
     return folder / "run"
 
 
+@pytest.fixture(scope="session")
+def teacher_run(tmp_path_factory):
+    """The folder of a CDS run of ten classes that has learned nothing: recipe, checkpoint, best model."""
+    from ppcds.engine.checkpoint import TrainState, save_checkpoint
+    from ppcds.engine.optimizers import build_optimizer
+    from ppcds.methods.build import build_method
+    from ppcds.weights import save_weights
+
+    folder = tmp_path_factory.mktemp("teacher")
+    recipe = load_recipe("demo", ["model.width=4"])
+    recipe.data.classes = list(Sports10.CLASSES)
+    method = build_method(recipe, 10)
+    recipe.save(folder / "recipe.yaml")
+    optimizer = build_optimizer(recipe.optim, method.parameters())
+    save_checkpoint(folder / "latest.safetensors", recipe, TrainState(), method, optimizer)
+    save_weights(method.deployed().state_dict(), folder / "best_model.pdparams")
+    return folder
+
+
 def _write_tiny_sports10(root: Path) -> Path:
     random = np.random.RandomState(0)
     for split, count in (("train", 4), ("val", 2)):

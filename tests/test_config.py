@@ -1,20 +1,25 @@
 """Recipes: complete, strict, and clear about what is wrong."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
 from ppcds.config import RECIPES, Recipe, apply_override, changed_keys, load_recipe
 from ppcds.errors import UserError
-from ppcds.methods import build_method
+from ppcds.methods.build import build_method
 from ppcds.transforms.build import build_view
 
 SHIPPED = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_recipe_names_every_key_and_builds(name):
+def test_a_shipped_recipe_names_every_key_and_builds(name, teacher_run):
     written = yaml.safe_load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
-    recipe = load_recipe(name, ["model.width=2"])
+    recipe = load_recipe(name, ["model.width=2", "model.pretrained=null"])
+    teacher = written["method"].get("teacher_weights")
+    if teacher:
+        recipe.method.teacher_weights = str(teacher_run / Path(teacher).name)
     method = build_method(recipe, 10)
     for view in [*recipe.views.train, recipe.views.eval]:
         build_view(view)
@@ -88,10 +93,10 @@ def test_a_wrong_override_is_named_with_its_key(override, said):
     ("overrides", "said"),
     [
         (["method.wieght=1"], "method.wieght: unknown key, did you mean 'weight'?"),
-        (["method.weight=heavy"], "method.weight: 'heavy' should be a valid number"),
+        (["method.weight=heavy"], "method.weight: 'heavy' should be a number, or a list"),
         (["method.contrast=moco"], "method.contrast: 'moco' should be 'supcon' or 'simclr'"),
-        (["method.temperature=0"], "method.temperature: 0 should be greater than 0"),
-        (["method.weight=.nan"], "method.weight: nan should be a finite number"),
+        (["method.temperature=0"], "method.temperature: 0.0 should be above 0"),
+        (["method.weight=.nan"], "method.weight: nan should be a number, or a list"),
         (["method.weight=true"], "method.weight: True should be a number"),
         (["method.name=cd"], "no method 'cd', did you mean 'cds'?"),
         (["method.name=supervised", "method.views=0"], "method.views"),
@@ -116,7 +121,7 @@ def test_the_order_of_overrides_of_a_method_does_not_matter():
 def test_building_a_method_completes_the_recipe():
     recipe = load_recipe("demo", ["method.name=supervised"])
     build_method(recipe, 10)
-    assert recipe.method.options() == {"views": 1, "softmax_twice": False}
+    assert recipe.method.options() == {"views": 1, "softmax_twice": False, "augmentation": None}
 
 
 def test_a_missing_key_is_named(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ppcds.config import RECIPES, load_recipe
-from ppcds.methods import build_method
+from ppcds.methods.build import build_method
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -27,13 +27,13 @@ def main() -> int:
 
     from ppcds.datasets.build import build_eval_split
     from ppcds.datasets.loader import batches_of, load_batches
-    from ppcds.engine.deployed import load_deployed
+    from ppcds.engine.deployed import load_classifier
     from ppcds.engine.evaluate import predict_logits
     from ppcds.engine.metrics import measure_classification
     from ppcds.report import write_evaluation
 
     split = build_eval_split(recipe, args.split)
-    network = load_deployed(recipe, len(split.classes), args.weights)
+    network = load_classifier(recipe, len(split.classes), args.weights)
     batches = batches_of(len(split), recipe.data.batch_size, drop_last=False)
     loader = load_batches(split, batches, recipe.data.num_workers, recipe.run.seed)
     bar = tqdm(loader, args.split, total=len(batches), unit="batch", leave=False, disable=None)

@@ -30,11 +30,11 @@ def main() -> int:
     choose_device(args.device)  # before anything else loads Paddle
     from ppcds.datasets.build import recipe_classes
     from ppcds.engine import predict
-    from ppcds.engine.deployed import load_deployed
+    from ppcds.engine.deployed import load_classifier
 
     files, skipped = predict.find_images(args.images), []
     classes = recipe_classes(recipe)
-    network = load_deployed(recipe, len(classes), args.weights)
+    network = load_classifier(recipe, len(classes), args.weights)
     table = functools.partial(predict.write_table, file_width=min(60, max(map(len, files))))
     write = {"table": table, "csv": predict.write_csv, "json": predict.write_json}[args.format or by_suffix]
 

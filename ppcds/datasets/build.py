@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ppcds.config import Recipe
+import numpy as np
+
+from ppcds.config import DataSection, Recipe
 from ppcds.datasets import LAYOUTS
-from ppcds.datasets.csv_split import CSVSplit
+from ppcds.datasets.split import ImageSplit
 from ppcds.datasets.split_table import class_names
+from ppcds.datasets.subset import hold_back, labelled_subset, stratified_part
 from ppcds.errors import UserError
 from ppcds.options import did_you_mean
 from ppcds.transforms.build import build_view
@@ -18,7 +21,7 @@ NO_SPORTS10 = """there is no {csv}
   Without it, this runs the whole way on ten Atari games:  python tools/train.py -c demo"""
 
 
-def prepare_layout(recipe: Recipe) -> type[CSVSplit]:
+def prepare_layout(recipe: Recipe) -> type[ImageSplit]:
     """The data set class of `data.layout`, its data made if it can make them. Raises UserError if absent."""
     data, layout = recipe.data, _find_layout(recipe)
     if hasattr(layout, "make"):
@@ -48,31 +51,81 @@ def recipe_classes(recipe: Recipe) -> tuple[str, ...]:
     return tuple(data.classes)
 
 
-def build_train_split(recipe: Recipe, views_used: int) -> CSVSplit:
-    """The training split with the first `views_used` training views of the recipe."""
+def build_train_split(recipe: Recipe, views_used: int) -> ImageSplit:
+    """The training split with the first `views_used` training views of the recipe.
+
+    Of the images in train, those of data.train_images, without those of data.hold_back; of their labels,
+    data.label_fraction. The other rows have label -1, or are left out by data.labelled_only.
+    """
     steps = recipe.views.train
     if len(steps) < views_used:
         raise UserError(
             f"views.train has {len(steps)} view(s), method {recipe.method.name} needs {views_used}"
         )
     views = [build_view(view, f"views.train[{i}]") for i, view in enumerate(steps[:views_used])]
-    return _split(recipe, "train", views)
+    data, whole = recipe.data, _split(recipe, "train", views)
+    split = whole.take(_kept_and_held(data, whole.labels)[0])
+    if data.label_fraction < 1:
+        kept = labelled_subset(split.labels, data.label_fraction, data.subset_seed)
+        labels = np.full_like(split.labels, -1)
+        labels[kept] = split.labels[kept]
+        split.labels = labels
+    if data.labelled_only:
+        split = split.take(np.flatnonzero(split.labels >= 0))
+    return split
 
 
-def build_eval_split(recipe: Recipe, split: str = "val") -> CSVSplit:
+def build_eval_split(recipe: Recipe, split: str = "val") -> ImageSplit:
     """A split with the evaluation view."""
     return _split(recipe, split, [build_view(recipe.views.eval, "views.eval")])
 
 
-def _split(recipe: Recipe, split: str, views: list) -> CSVSplit:
+def build_held_back_split(recipe: Recipe) -> ImageSplit:
+    """The images that data.hold_back takes out of training, with the evaluation view. All have labels."""
+    if not recipe.data.hold_back:
+        raise UserError("data.hold_back is 0: give the share of the training images that is held back")
+    whole = build_eval_split(recipe, "train")
+    held = _kept_and_held(recipe.data, whole.labels)[1]
+    if not len(held):
+        raise UserError(
+            f"data.hold_back {recipe.data.hold_back:g}: no class has a second labelled image to hold back"
+        )
+    return whole.take(held)
+
+
+def build_probe_splits(recipe: Recipe) -> tuple[ImageSplit, ImageSplit]:
+    """Train and val for a probe: the images that are trained on, all their labels, the evaluation view."""
+    recipe = recipe.model_copy(deep=True)
+    recipe.data.label_fraction, recipe.data.labelled_only = 1.0, True
+    train, test = build_train_split(recipe, views_used=0), build_eval_split(recipe)
+    train.views = test.views
+    return train, test
+
+
+def _kept_and_held(data: DataSection, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the rows of train, those that are trained on and those held back."""
+    rows = np.arange(len(labels))
+    if data.train_images is not None:
+        if data.train_images > len(labels):
+            raise UserError(
+                f"data.train_images {data.train_images} is larger than the {len(labels)} training images"
+            )
+        rows = stratified_part(labels, data.train_images, data.subset_seed)
+    kept, held = hold_back(labels[rows], data.hold_back, data.subset_seed)
+    return rows[kept], rows[held]
+
+
+def _split(recipe: Recipe, split: str, views: list) -> ImageSplit:
     data = recipe.data
     layout = prepare_layout(recipe)
+    options = {"views": views, "size": tuple(data.size), "interpolation": data.interpolation}
     classes = recipe_classes(recipe) if data.classes else None
-    size, resizing = tuple(data.size), data.interpolation
-    return layout(data.root, split, views=views, size=size, interpolation=resizing, classes=classes)
+    if layout.CLASSES is None:
+        options["classes"] = classes
+    return layout(data.root, split, **options)
 
 
-def _find_layout(recipe: Recipe) -> type[CSVSplit]:
+def _find_layout(recipe: Recipe) -> type[ImageSplit]:
     name = recipe.data.layout
     if name not in LAYOUTS:
         raise UserError(f"data.layout: no layout {name!r}{did_you_mean(name, LAYOUTS)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import warnings
@@ -14,6 +15,7 @@ import numpy as np
 import paddle
 from paddle.io import DataLoader, Dataset
 
+from ppcds.datasets.mixed_batches import mixed_batches
 from ppcds.errors import UserError
 from ppcds.runtime import seed_example, seed_for
 
@@ -45,15 +47,28 @@ def batches_of(
 
 
 def train_batches(
-    dataset: Dataset, batch_size: int, drop_last: bool, seed: int, epoch: int
+    dataset: Dataset,
+    batch_size: int,
+    drop_last: bool,
+    seed: int,
+    epoch: int,
+    labelled_per_batch: int | None = None,
 ) -> list[list[int]]:
-    """The shuffled batches of an epoch. Raises UserError if drop_last would leave none."""
-    if drop_last and len(dataset) < batch_size:
+    """The shuffled batches of an epoch. Raises UserError if drop_last would leave none.
+
+    labelled_per_batch: so many rows of each batch have a label and the others none, in as many batches as
+    without it; needs `dataset.labels` (int64 [N], -1 = unlabelled). See mixed_batches.
+    """
+    count = len(dataset)
+    if drop_last and count < batch_size:
         raise UserError(
-            f"data.batch_size {batch_size} is larger than the {len(dataset)} training images, and "
+            f"data.batch_size {batch_size} is larger than the {count} training images, and "
             "data.drop_last drops what does not fill a batch: use a smaller batch or drop_last: false"
         )
-    return batches_of(len(dataset), batch_size, drop_last, seed_for(seed, epoch))
+    if labelled_per_batch is None:
+        return batches_of(count, batch_size, drop_last, seed_for(seed, epoch))
+    steps = count // batch_size if drop_last else math.ceil(count / batch_size)
+    return mixed_batches(dataset.labels, batch_size, labelled_per_batch, steps, seed, epoch)
 
 
 def load_batches(

@@ -6,12 +6,14 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from ppcds.datasets.archive import archive_entries
+from ppcds.datasets import stl10
+from ppcds.datasets.archive import Entry, archive_entries
 from ppcds.datasets.cifar import convert_cifar10
 from ppcds.datasets.unpack import unpack
 from ppcds.errors import UserError
 
 CIFAR10_FOLDER = "cifar-10-batches-py"
+STL10_NAME = "STL10"
 DEFAULT_NAME = "Sports10"  # where the archive has its files at the top, in no folder
 
 
@@ -20,7 +22,8 @@ def place(source: Path, root: Path, name: str | None = None) -> Path:
 
     The data set is what lies beside train_split.csv, at whatever depth; its own folder's name is kept
     unless another is given. A folder that is in place is left as it is. CIFAR-10's official archive is
-    converted. Raises UserError before anything is written if the source is refused.
+    converted; of STL-10's, the files that are read go into `root`/STL10. Raises UserError before anything
+    is written if the source is refused.
     """
     if name is not None and (name in ("", ".", "..") or set(name) & set("/\\:")):
         raise UserError(f"--name {name!r}: give the name of one folder, for instance {DEFAULT_NAME}")
@@ -30,6 +33,10 @@ def place(source: Path, root: Path, name: str | None = None) -> Path:
         paths = [entry.path for entry in entries]
         if any(CIFAR10_FOLDER in path.split("/")[:-1] for path in paths):
             return convert_cifar10(source, root)
+        if any(path.endswith(f"{stl10.FOLDER}/train_X.bin") for path in paths):
+            folder = root / (name or STL10_NAME)
+            unpack(_stl10_files(entries), folder)
+            return folder
         inner = _find_data_set(source, paths)
         folder = root / (name or inner.rpartition("/")[2] or DEFAULT_NAME)
         below = f"{inner}/" if inner else ""
@@ -43,17 +50,31 @@ def place(source: Path, root: Path, name: str | None = None) -> Path:
 def _place_folder(source: Path, root: Path, name: str | None) -> Path:
     if source.resolve().name == CIFAR10_FOLDER or (source / CIFAR10_FOLDER).is_dir():
         return convert_cifar10(source, root)
-    paths = [file.relative_to(source).as_posix() for file in source.rglob("*_split.csv")]
-    data_set = source / _find_data_set(source, paths)
-    folder = root / (name or data_set.resolve().name)
+    binary = stl10.find_folder(source)
+    if binary:
+        data_set, folder = binary, root / (name or STL10_NAME)
+    else:
+        paths = [file.relative_to(source).as_posix() for file in source.rglob("*_split.csv")]
+        data_set = source / _find_data_set(source, paths)
+        folder = root / (name or data_set.resolve().name)
     here, there = os.path.realpath(data_set), os.path.realpath(folder)
-    if here == there:
+    if here == there or (binary and here == os.path.join(there, stl10.FOLDER)):
         return folder
     if there.startswith(here + os.sep):
         raise UserError(f"{folder} lies inside {data_set}, which would be copied there: name another --root")
     with archive_entries(data_set) as entries:
-        unpack(entries, folder)
+        unpack(_stl10_files(entries) if binary else entries, folder)
     return folder
+
+
+def _stl10_files(entries: list[Entry]) -> list[Entry]:
+    """The files of STL-10 that are read, without the folder they are in."""
+    found = []
+    for entry in entries:
+        folder, _, name = entry.path.rpartition("/")
+        if name in stl10.FILES and folder.rpartition("/")[2] in ("", stl10.FOLDER):
+            found.append(replace(entry, path=name))
+    return found
 
 
 def _find_data_set(source: Path, paths: list[str]) -> str:

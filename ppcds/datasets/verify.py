@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ppcds.datasets.images import IMAGE_SUFFIXES, read_image
 from ppcds.datasets.split_table import Folders, read_table
 from ppcds.datasets.sports10 import Sports10
+from ppcds.datasets.stl10 import STL10, find_folder
 from ppcds.errors import UserError
 from ppcds.files import written_whole
 from ppcds.options import did_you_mean
@@ -31,8 +32,16 @@ def verify(folder: Path) -> dict:
     pixels, and the most common ones.  broken, missing: {filename: reason}.  unknown_classes: {class: reason}
     of what val has and train lacks ("" is no class), and in a folder Sports10 of what is none of its ten.
     not_listed: image files that no CSV has.  in_both_splits: filenames that train and val share.
-    Raises UserError if a CSV is missing or is none.
+    Of STL-10, whose images need no decoding, the sizes of the files and the labels are checked.
+    Raises UserError if a CSV is missing or is none, or if a file of STL-10 is not whole.
     """
+    summary = _summary_of_stl10(folder) if find_folder(folder) else _summary_of_csvs(folder)
+    with written_whole(folder / SUMMARY) as temporary:
+        temporary.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return summary
+
+
+def _summary_of_csvs(folder: Path) -> dict:
     tables = {split: read_table(folder, split) for split in SPLITS}
     names = {split: table["filename"].str.replace("\\", "/", regex=False) for split, table in tables.items()}
     listed = list(dict.fromkeys(name for split in SPLITS for name in names[split]))
@@ -41,7 +50,7 @@ def verify(folder: Path) -> dict:
     sizes, broken = _decode_all(folder, [name for name in listed if name not in missing])
     normal = {os.path.normpath(name) for name in listed}
     classes = {split: dict(sorted(Counter(table["class"]).items())) for split, table in tables.items()}
-    summary = {
+    return {
         "images": len(listed),
         "splits": {
             split: {"images": len(table), "classes": classes[split]} for split, table in tables.items()
@@ -53,9 +62,25 @@ def verify(folder: Path) -> dict:
         "not_listed": [name for name in _image_files(folder) if os.path.normpath(name) not in normal],
         "in_both_splits": sorted(set(names["train"]) & set(names["val"])),
     }
-    with written_whole(folder / SUMMARY) as temporary:
-        temporary.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return summary
+
+
+def _summary_of_stl10(folder: Path) -> dict:
+    splits = {}
+    for split in SPLITS:
+        labels = STL10(folder, split).labels  # which raises what is wrong
+        names = Counter(STL10.CLASSES[label] if label >= 0 else "" for label in labels)
+        splits[split] = {"images": len(labels), "classes": dict(sorted(names.items()))}
+    images = sum(split["images"] for split in splits.values())
+    return {
+        "images": images,
+        "splits": splits,
+        "sizes": _size_summary(Counter({(96, 96): images})),
+        "broken": {},
+        "missing": {},
+        "unknown_classes": {},
+        "not_listed": [],
+        "in_both_splits": [],
+    }
 
 
 def _unknown_classes(classes: dict[str, dict[str, int]], folder: str) -> dict[str, str]:

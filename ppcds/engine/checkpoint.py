@@ -20,7 +20,6 @@ from ppcds.weights import first_not_finite, load_weights, read_metadata, save_we
 MAY_CHANGE = {
     "data.root",
     "data.num_workers",
-    "optim.epochs",
     "run.output_dir",
     "run.log_steps",
     "run.threads",
@@ -33,9 +32,11 @@ class TrainState:
 
     epoch: int = 0
     step: int = 0
-    sums: dict[str, float] = dataclasses.field(default_factory=dict)  # of each loss part in this epoch
+    sums: dict[str, float] = dataclasses.field(default_factory=dict)  # of losses and notes in this epoch
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)  # the rows of metrics.csv
     best: float = -1.0
+    images_seen: int = 0  # views, since the run began
+    frozen: dict[str, str] = dataclasses.field(default_factory=dict)  # checksums of what must not change
 
 
 def save_checkpoint(path: Path, recipe: Recipe, state: TrainState, method, optimizer) -> None:
@@ -56,18 +57,31 @@ def save_checkpoint(path: Path, recipe: Recipe, state: TrainState, method, optim
     save_weights(tensors, path, metadata)
 
 
+def read_position(path: Path, recipe: Recipe) -> TrainState:
+    """Where the run of a checkpoint stands, its weights left unread.
+
+    Raises UserError if the file is no checkpoint, or if the recipe has changed since.
+    """
+    metadata = read_metadata(path)
+    if not {"state", "recipe"} <= set(metadata):
+        raise UserError(f"{path} is not a checkpoint of a run: it holds no position and recipe")
+    before = json.loads(metadata["recipe"])
+    changed = set(changed_keys(before, recipe.model_dump(mode="json"))) - MAY_CHANGE
+    if "cosine" not in (recipe.optim.schedule.name, *recipe.method.options().values()):
+        changed.discard("optim.epochs")  # else what was done so far would have been done otherwise
+    if recipe.data.classes is None:
+        changed.discard("data.classes")  # which a run fills in
+    if changed:
+        raise UserError(f"{path}: the recipe has changed since, in {', '.join(sorted(changed))}")
+    return TrainState(**json.loads(metadata["state"]))
+
+
 def load_checkpoint(path: Path, recipe: Recipe, method, optimizer) -> TrainState:
     """Put a run back where it stopped. Raises UserError if there is none, or if the recipe has changed."""
     if not path.is_file():
         raise UserError(f"{path.parent} is not a run that can be resumed: there is no {path.name} in it")
-    metadata = read_metadata(path)
-    if not {"state", "recipe"} <= set(metadata):
-        raise UserError(f"{path} is not a checkpoint of a run: it holds no position and recipe")
-    changed = set(changed_keys(json.loads(metadata["recipe"]), recipe.model_dump(mode="json"))) - MAY_CHANGE
-    if changed:
-        raise UserError(f"{path}: the recipe has changed since, in {', '.join(sorted(changed))}")
+    state = read_position(path, recipe)
     tensors = load_weights(path)
-    state = TrainState(**json.loads(metadata["state"]))
     if (state.epoch or state.step) and not any(name.startswith("optimizer.") for name in tensors):
         raise UserError(f"{path}: the state of the optimiser is missing")
     weights = {name[len("method.") :]: value for name, value in tensors.items() if name.startswith("method.")}
@@ -105,5 +119,4 @@ def _set_accumulators(method, optimizer, tensors: dict[str, np.ndarray], path: P
             if name not in generated:
                 raise UserError(f"{path}: {key} belongs to no weight of this network")
             state[f"{generated[name]}_{kind}"] = paddle.to_tensor(value)
-    state["LR_Scheduler"] = optimizer.state_dict()["LR_Scheduler"]  # as it is: the trainer sets it by epoch
     optimizer.set_state_dict(state)

@@ -10,8 +10,10 @@ import paddle
 from paddle.io import DataLoader, Dataset
 
 from ppcds.config import Recipe
-from ppcds.datasets.csv_split import CSVSplit
 from ppcds.datasets.loader import batches_of, load_batches
+from ppcds.datasets.split import ImageSplit
+from ppcds.engine.features import outputs_of
+from ppcds.engine.knn import measure_knn
 from ppcds.errors import UserError
 from ppcds.runtime import seed_for
 
@@ -23,19 +25,7 @@ def predict_logits(
 
     check: called before each batch; what it raises ends the evaluation. The network's mode is put back.
     """
-    logits, labels = [], []
-    was_training = network.training
-    network.eval()
-    try:
-        with paddle.no_grad():
-            for views, batch_labels in loader:
-                check()
-                logits.append(network(views[0]).numpy())
-                labels.append(batch_labels.numpy())
-    finally:
-        if was_training:
-            network.train()
-    return np.concatenate(logits), np.concatenate(labels)
+    return outputs_of(network, network, loader, check)
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -50,10 +40,14 @@ class Evaluation:
     run.train_accuracy "clean" measures training images as validation images are shown; "augmented", the
     notebook's way, on their first training view. run.ten_batch_accuracy adds the notebook's other measure:
     ten shuffled batches of the validation split, the incomplete one dropped.
+    representation: the network gives features; eval_accuracy is then that of the weighted nearest neighbours
+    among those training images, and nothing else is measured.
     """
 
-    def __init__(self, recipe: Recipe, train_split: CSVSplit, eval_split: CSVSplit) -> None:
-        self.recipe, self.eval_split = recipe, eval_split
+    def __init__(
+        self, recipe: Recipe, train_split: ImageSplit, eval_split: ImageSplit, representation: bool = False
+    ) -> None:
+        self.recipe, self.eval_split, self.representation = recipe, eval_split, representation
         size = recipe.data.batch_size
         if recipe.run.ten_batch_accuracy and len(eval_split) < size:
             raise UserError(
@@ -66,7 +60,7 @@ class Evaluation:
             self.train_split.views = eval_split.views
         labelled = np.flatnonzero(train_split.labels >= 0)
         if not len(labelled):
-            raise UserError(f"{train_split.root}/train_split.csv: no row names a class")
+            raise UserError(f"{train_split.root}: no training image has a label")
         chosen = np.random.RandomState(seed_for(recipe.run.seed)).permutation(labelled)[: len(eval_split)]
         self.train_rows = np.sort(chosen)
 
@@ -74,16 +68,22 @@ class Evaluation:
         """train_accuracy, eval_accuracy and, where the recipe asks for it, eval_accuracy_ten_batches."""
         size, count = self.recipe.data.batch_size, len(self.eval_split)
 
+        def load(dataset: Dataset, batches: list[list[int]]):
+            return load_batches(dataset, batches, self.recipe.data.num_workers, self.recipe.run.seed, epoch)
+
         def measured(dataset: Dataset, batches: list[list[int]]) -> float:
-            loader = load_batches(dataset, batches, self.recipe.data.num_workers, self.recipe.run.seed, epoch)
-            return accuracy(*predict_logits(network, loader, check))
+            return accuracy(*predict_logits(network, load(dataset, batches), check))
 
         train_batches = [
             self.train_rows[rows].tolist() for rows in batches_of(len(self.train_rows), size, False)
         ]
+        eval_batches = batches_of(count, size, drop_last=False)
+        if self.representation:
+            bank, queries = load(self.train_split, train_batches), load(self.eval_split, eval_batches)
+            return {"eval_accuracy": measure_knn(network, bank, queries, check)}
         found = {
             "train_accuracy": measured(self.train_split, train_batches),
-            "eval_accuracy": measured(self.eval_split, batches_of(count, size, drop_last=False)),
+            "eval_accuracy": measured(self.eval_split, eval_batches),
         }
         if self.recipe.run.ten_batch_accuracy:
             shuffled = batches_of(

@@ -1,25 +1,39 @@
-"""Optimisers and learning rate schedules of a recipe."""
+"""Optimisers of a recipe."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import paddle
-from paddle.optimizer.lr import LRScheduler, MultiStepDecay
 
 from ppcds.config import OptimSection
+from ppcds.engine.lars import Lars
 
 
-def build_schedule(optim: OptimSection) -> LRScheduler:
-    """The learning rate by epoch; `schedule.step(epoch)` sets it for any epoch."""
-    return MultiStepDecay(optim.learning_rate, optim.schedule.milestones, optim.schedule.gamma)
+def build_optimizer(optim: OptimSection, parameters: Iterable[paddle.Tensor]) -> paddle.optimizer.Optimizer:
+    """The optimiser of those parameters that are trained; `set_lr` gives it the rate of each step.
+
+    Momentum and Adam add the weight decay to the gradient, as torch.optim.SGD and torch.optim.Adam do it.
+    """
+    trained = [parameter for parameter in parameters if not parameter.stop_gradient]
+    return OPTIMIZERS[optim.name](optim, trained)
 
 
-def build_optimizer(
-    optim: OptimSection, schedule: LRScheduler, parameters: list[paddle.Tensor]
-) -> paddle.optimizer.Optimizer:
-    """Momentum with weight decay added to the gradient, as torch.optim.SGD does it."""
+def momentum(optim: OptimSection, trained: list[paddle.Tensor]) -> paddle.optimizer.Optimizer:
     return paddle.optimizer.Momentum(
-        learning_rate=schedule,
-        momentum=optim.momentum,
-        weight_decay=optim.weight_decay,
-        parameters=parameters,
+        optim.learning_rate, optim.momentum, parameters=trained, weight_decay=optim.weight_decay
     )
+
+
+def lars(optim: OptimSection, trained: list[paddle.Tensor]) -> paddle.optimizer.Optimizer:
+    return Lars(optim.learning_rate, optim.momentum, optim.weight_decay, trained)
+
+
+def adam(optim: OptimSection, trained: list[paddle.Tensor]) -> paddle.optimizer.Optimizer:
+    """Betas 0.9 and 0.999, epsilon 1e-8 as in the paper and in PyTorch (Keras: 1e-7)."""
+    return paddle.optimizer.Adam(
+        optim.learning_rate, 0.9, 0.999, 1e-8, parameters=trained, weight_decay=optim.weight_decay or None
+    )
+
+
+OPTIMIZERS = {"momentum": momentum, "lars": lars, "adam": adam}

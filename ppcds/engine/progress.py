@@ -28,8 +28,19 @@ class Progress:
         self.bar = tqdm(total=self.steps, initial=step, desc=label, **options)
         return self.bar
 
-    def step_done(self, epoch: int, step: int, images: int, parts: dict[str, float], rate: float) -> None:
-        """Tell of a step: on the bar always, in the log and in VisualDL every run.log_steps steps."""
+    def step_done(
+        self,
+        epoch: int,
+        step: int,
+        images: int,
+        parts: dict[str, float],
+        notes: dict[str, float],
+        rate: float,
+    ) -> None:
+        """Tell of a step: on the bar always, in the log and in VisualDL every run.log_steps steps.
+
+        parts: losses.  notes: what else was measured, for log and VisualDL alone.
+        """
         self.clock.step_done(images)
         loss = f"loss {parts['loss']:.4f}"
         terms = " ".join(f"{name} {value:.4f}" for name, value in parts.items() if name != "loss")
@@ -39,8 +50,10 @@ class Progress:
         if step % self.recipe.run.log_steps and step != self.steps:
             return
         line = f"epoch {epoch + 1}/{self.epochs} step {step}/{self.steps} lr {rate:g} {loss} {terms} {costs}"
+        line += "".join(f" {name} {value:.4g}" for name, value in notes.items() if not _is_level(name))
         (self.log.say if self.bar.disable else self.log.note)(line)
         scalars = {f"train/{name}": value for name, value in parts.items()}
+        scalars.update({f"noted/{name}": value for name, value in notes.items()})
         scalars.update({"train/learning_rate": rate, "train/images_per_second": self.clock.images_per_second})
         self.log.scalars(epoch * self.steps + step, scalars)
         self.clock.forget()
@@ -53,6 +66,11 @@ class Progress:
         self.log.say(f"epoch {row['epoch']}/{self.epochs} train_loss {row['train_loss']:.4f} {shown}{best}")
         tags = {name.replace("_", "/", 1): value for name, value in measured.items()}  # eval/accuracy
         self.log.scalars(row["epoch"] * self.steps, tags)
+
+
+def _is_level(name: str) -> bool:
+    """Chance and lowest levels hardly change: VisualDL and metrics.csv have them, a line has no room."""
+    return name.endswith(("_chance", "_lowest"))
 
 
 class StepClock:

@@ -5,23 +5,25 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import numpy as np
 import paddle
 
 from ppcds.config import Recipe
-from ppcds.datasets.build import build_eval_split, build_train_split
-from ppcds.datasets.loader import SeededExamples, load_batches, train_batches
+from ppcds.datasets.build import build_eval_split, build_held_back_split, build_train_split
+from ppcds.datasets.loader import load_batches, train_batches
 from ppcds.engine.checkpoint import TrainState, load_checkpoint, save_checkpoint
 from ppcds.engine.evaluate import Evaluation
-from ppcds.engine.optimizers import build_optimizer, build_schedule
+from ppcds.engine.frozen import checksums
+from ppcds.engine.guards import warnings_about
+from ppcds.engine.introduction import introduce, rehearse, show_views
+from ppcds.engine.optimizers import build_optimizer
 from ppcds.engine.progress import Progress
 from ppcds.engine.run_folder import RunFolder
 from ppcds.engine.run_log import RunLog
+from ppcds.engine.schedules import learning_rate
 from ppcds.engine.stop import Stopped, StopRequest
 from ppcds.errors import UserError
-from ppcds.methods import build_method
-from ppcds.runtime import describe_processor, seed_step
-from ppcds.transforms.grid import view_grid
+from ppcds.methods.build import build_method
+from ppcds.runtime import seed_step
 from ppcds.weights import save_weights
 
 
@@ -36,20 +38,21 @@ class Trainer:
         self.recipe = recipe
         self.folder = Path(recipe.run.output_dir)
         self.latest = self.folder / "latest.safetensors"
-        self.eval_split = build_eval_split(recipe)
+        self.eval_split = build_held_back_split(recipe) if recipe.data.hold_back else build_eval_split(recipe)
         recipe.data.classes = list(self.eval_split.classes)
         seed_step(recipe.run.seed)  # the first weights
         self.method = build_method(recipe, len(self.eval_split.classes))
         self.train_split = build_train_split(recipe, self.method.views_used)
         self.steps = len(self._batches(epoch=0))
-        self.evaluation = Evaluation(recipe, self.train_split, self.eval_split)
-        self.schedule = build_schedule(recipe.optim)
-        self.optimizer = build_optimizer(recipe.optim, self.schedule, self.method.parameters())
-        self.state = TrainState()
+        self.evaluation = Evaluation(recipe, self.train_split, self.eval_split, self.method.representation)
+        self.optimizer = build_optimizer(recipe.optim, self.method.parameters())
+        self.state = TrainState(frozen=checksums(self.method.frozen()))
         self.resume = resume
         if resume:
             self.state = load_checkpoint(self.latest, recipe, self.method, self.optimizer)
+            self._require_frozen()
         self.stop = StopRequest()
+        self.warned: set[str] = set()
         self.log: RunLog | None = None
 
     def train(self) -> dict[str, float]:
@@ -57,11 +60,18 @@ class Trainer:
 
         Raises Stopped, after saving, on SIGINT or SIGTERM, and UserError if a loss is not finite.
         """
-        self._rehearse()
+        rehearse(self.method, self.train_split, self.eval_split, self._batches(epoch=0)[0][:2])
         held = RunFolder(self.folder, self.resume)
         self.recipe.save(self.folder / "recipe.yaml")
         self.log = RunLog(self.folder)
-        self._introduce(held.said)
+        if held.said:
+            self.log.say(held.said)
+        introduce(self.log, self.recipe, self.method, self.train_split, self.eval_split)
+        for name, checksum in self.state.frozen.items():
+            self.log.say(f"the {name} stays as it is (SHA-256 {checksum[:16]}, checked after each epoch)")
+        if self.resume:
+            self.log.say(f"Going on after step {self.state.step} of epoch {self.state.epoch + 1}")
+        show_views(self.log, self.train_split, self.recipe.run.seed, self._batches(epoch=0)[0][:16])
         epochs = self.recipe.optim.epochs
         done = self.state.epoch * self.steps + self.state.step
         self.progress = Progress(self.log, self.recipe, self.steps, done)
@@ -88,7 +98,6 @@ class Trainer:
     def _train_epoch(self) -> None:
         """The steps of this epoch that are not yet done."""
         state, seed = self.state, self.recipe.run.seed
-        self.schedule.step(state.epoch)
         self.method.train()
         batches = self._batches(state.epoch)[state.step :]
         workers = self.recipe.data.num_workers
@@ -97,59 +106,79 @@ class Trainer:
             for views, labels in loader:
                 self.progress.clock.batch_read()
                 seed_step(seed, state.epoch, state.step)
+                place = state.epoch + state.step / self.steps  # in epochs
+                rate = learning_rate(self.recipe.optim, place)
+                self.optimizer.set_lr(rate)
+                self.method.progress = place / self.recipe.optim.epochs
+                self.method.noted = {}
                 losses = self.method(views, labels)
-                parts = dict(zip(losses, paddle.stack([*losses.values()]).tolist()))
+                parts, notes = _numbers(losses), _numbers(self.method.noted)
                 self._require_finite(parts)
                 losses["loss"].backward()
                 self.optimizer.step()
                 self.optimizer.clear_grad()
                 self.method.after_step()
                 state.step += 1
-                for name, value in parts.items():
+                state.images_seen += len(labels) * len(views)
+                sums = [(f"train_{name}", value) for name, value in parts.items()]
+                sums += [(f"noted_{name}", value) for name, value in notes.items()]
+                for name, value in sums:
                     state.sums[name] = state.sums.get(name, 0.0) + value
-                rate = self.optimizer.get_lr()
-                self.progress.step_done(state.epoch, state.step, len(labels), parts, rate)
+                self.progress.step_done(state.epoch, state.step, len(labels), parts, notes, rate)
                 self.stop.check()
 
     def _end_epoch(self) -> None:
         """Evaluate, keep the best network, and save; before the evaluation too, lest it lose the epoch."""
         self._save()
-        state = self.state
+        self._require_frozen()
+        state, run = self.state, self.recipe.run
         network = self.method.deployed()
-        row = {"epoch": state.epoch + 1, "learning_rate": self.optimizer.get_lr()}
-        row.update({f"train_{name}": value / self.steps for name, value in state.sums.items()})
-        row.update(self.evaluation.measure(network, state.epoch, self.stop.check))
+        row = {
+            "epoch": state.epoch + 1,
+            "learning_rate": learning_rate(self.recipe.optim, state.epoch + (self.steps - 1) / self.steps),
+            "images_seen": state.images_seen,
+        }
+        means = {name: value / self.steps for name, value in state.sums.items()}
+        row.update(means)
+        is_best = False
+        if (state.epoch + 1) % run.evaluate_every == 0 or state.epoch + 1 == self.recipe.optim.epochs:
+            row.update(self.evaluation.measure(network, state.epoch, self.stop.check))
+            is_best = row[run.best_by] > state.best
         state.history.append(row)
-        score = row[self.recipe.run.best_by]
-        is_best = score > state.best
         if is_best:
-            state.best = score
+            state.best = row[run.best_by]
             save_weights(network.state_dict(), self.folder / "best_model.pdparams")
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
         self._save()
         self.log.metrics(state.history)
         self.progress.epoch_done(row, is_best)
+        for warning in warnings_about(means):
+            measure = warning.split()[0]
+            if measure not in self.warned:  # once a run: it would say the same each epoch
+                self.warned.add(measure)
+                self.log.say(f"warning: {warning}")
 
     def _save(self) -> None:
         save_checkpoint(self.latest, self.recipe, self.state, self.method, self.optimizer)
 
-    def _rehearse(self) -> None:
-        """One batch through the network, trained on nothing, so that what cannot work fails before it began.
-
-        In evaluation mode without gradients, so that it leaves no trace in the weights.
-        """
-        self.method.eval()
-        rows = self._batches(epoch=0)[0][:2]
-        with paddle.no_grad():
-            for views, _ in load_batches(self.train_split, [rows]):
-                for view in views:
-                    self.method.deployed()(view)
-            for views, _ in load_batches(self.eval_split, [[0]]):
-                self.method.deployed()(views[0])
-
     def _batches(self, epoch: int) -> list[list[int]]:
         data = self.recipe.data
-        return train_batches(self.train_split, data.batch_size, data.drop_last, self.recipe.run.seed, epoch)
+        return train_batches(
+            self.train_split,
+            data.batch_size,
+            data.drop_last,
+            self.recipe.run.seed,
+            epoch,
+            data.labelled_per_batch,
+        )
+
+    def _require_frozen(self) -> None:
+        for name, checksum in checksums(self.method.frozen()).items():
+            if checksum != self.state.frozen.get(name):
+                raise UserError(
+                    f"the {name} is not what it was when the run began, and it must not change: "
+                    "is its file another one now?"
+                )
 
     def _require_finite(self, parts: dict[str, float]) -> None:
         if not all(math.isfinite(value) for value in parts.values()):
@@ -162,19 +191,11 @@ class Trainer:
                 f"optim.learning_rate below {self.optimizer.get_lr():g}, or look at the images; {kept}"
             )
 
-    def _introduce(self, moved: str) -> None:
-        """What runs, on what, and the first views as a VisualDL picture."""
-        recipe, train, evaluated = self.recipe, self.train_split, self.eval_split
-        trained = sum(int(np.prod(p.shape)) for p in self.method.parameters() if not p.stop_gradient)
-        device = paddle.device.get_device()
-        self.log.say(f"processor: {describe_processor()}; Paddle {paddle.__version__} on {device}")
-        if moved:
-            self.log.say(moved)
-        self.log.say(
-            f"{recipe.method.name} on {train.root}: {len(train)} training and {len(evaluated)} validation "
-            f"images, {len(train.classes)} classes; {recipe.model.name}, {trained / 1e6:.2f} M weights"
-        )
-        if self.resume:
-            self.log.say(f"Going on after step {self.state.step} of epoch {self.state.epoch + 1}")
-        drawn = SeededExamples(train, recipe.run.seed, epoch=0)
-        self.log.picture("views", view_grid([drawn[row][0] for row in self._batches(epoch=0)[0][:16]]))
+
+def _numbers(values: dict[str, paddle.Tensor | float]) -> dict[str, float]:
+    """Scalars as numbers, fetched from the device at once."""
+    if not values:
+        return {}
+    scalars = [paddle.to_tensor(v) if isinstance(v, float) else v for v in values.values()]
+    tensors = [scalar.astype("float32").reshape([]) for scalar in scalars]
+    return dict(zip(values, paddle.stack(tensors).tolist()))

@@ -18,7 +18,7 @@ def supcon_loss(
     """
     if not views or len(views) * views[0].shape[0] < 2:
         raise ValueError("a contrastive loss needs two rows at least: two views, or two images")
-    features = F.normalize(_single_precision(paddle.stack(views, axis=1)), axis=2)
+    features = F.normalize(single_precision(paddle.stack(views, axis=1)), axis=2)
     return SupConLoss(temperature, base_temperature=temperature)(features, labels)
 
 
@@ -63,7 +63,7 @@ class SupConLoss(nn.Layer):
         return loss * (self.temperature / self.base_temperature)
 
 
-def _single_precision(tensor: paddle.Tensor) -> paddle.Tensor:
+def single_precision(tensor: paddle.Tensor) -> paddle.Tensor:
     return tensor if tensor.dtype == paddle.float64 else tensor.astype("float32")
 
 
@@ -88,7 +88,7 @@ def _positives_of_images(num_images: int, labels, mask) -> paddle.Tensor:
 def _mean_over_anchors(rows: paddle.Tensor, positives: paddle.Tensor, temperature: float) -> paddle.Tensor:
     """Eq. 2: rows [M, D]; positives [A, M], where anchor i is row i and is never its own positive."""
     with paddle.amp.auto_cast(enable=False):  # 1/0.07 times a dot product is too coarse in half precision
-        rows = _single_precision(rows)
+        rows = single_precision(rows)
         positives = positives.astype(rows.dtype)
         itself = paddle.eye(*positives.shape, dtype=rows.dtype)
         similarity = paddle.matmul(rows[: positives.shape[0]], rows, transpose_y=True) / temperature

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from ppcds.config import Recipe
-from ppcds.errors import UserError
+from ppcds.methods.byol import BYOL
 from ppcds.methods.cds import ContrastiveDeepSupervision
+from ppcds.methods.cds_distillation import CDSDistillation
+from ppcds.methods.deep_supervision import DeepSupervision
+from ppcds.methods.distillation import Distillation
+from ppcds.methods.linear import LinearClassifier
 from ppcds.methods.method import Method
+from ppcds.methods.moco import MoCo
+from ppcds.methods.simclr import SimCLR
+from ppcds.methods.simclr_online_probe import SimCLROnlineProbe
+from ppcds.methods.supcon import SupCon
 from ppcds.methods.supervised import Supervised
-from ppcds.models import build_backbone
-from ppcds.options import check_options, did_you_mean
-from ppcds.weights import load_weights, set_weights
 
 METHODS = {
+    "byol": BYOL,
     "cds": ContrastiveDeepSupervision,
+    "cds_distillation": CDSDistillation,
+    "deep_supervision": DeepSupervision,
+    "distillation": Distillation,
+    "linear": LinearClassifier,
+    "moco": MoCo,
+    "simclr": SimCLR,
+    "simclr_online_probe": SimCLROnlineProbe,
+    "supcon": SupCon,
     "supervised": Supervised,
 }
 
-
-def build_method(recipe: Recipe, num_classes: int) -> Method:
-    """The recipe's method around the recipe's backbone, its unset options filled in with their defaults.
-
-    Raises UserError for an unknown method or option, and for pretrained weights of another network.
-    """
-    section, model = recipe.method, recipe.model
-    if section.name not in METHODS:
-        raise UserError(f"method.name: no method {section.name!r}{did_you_mean(section.name, METHODS)}")
-    options = check_options(METHODS[section.name], section.options(), "method", skip=("backbone",))
-    for name, value in options.items():
-        setattr(section, name, value)  # the saved recipe is complete
-    backbone = build_backbone(model.name, num_classes, model.width, model.stem)
-    if model.pretrained:
-        set_weights(backbone, load_weights(model.pretrained), model.pretrained)
-    return METHODS[section.name](backbone, **options)
-
-
-__all__ = ["METHODS", "ContrastiveDeepSupervision", "Method", "Supervised", "build_method"]
+__all__ = ["METHODS", "Method", *sorted(cls.__name__ for cls in METHODS.values())]

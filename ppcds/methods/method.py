@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import paddle
 
+from ppcds.losses import embedding_health
+
 
 class Method(paddle.nn.Layer):
     """A network and everything that only training needs.
 
-    `views_used` is how many of the recipe's training views an example needs.
+    views_used: how many of the recipe's training views an example needs.
+    representation: whether it learns features without a classifier; `deployed()` is then an Encoder, and
+    what is measured of it each epoch is the accuracy of its nearest neighbours.
+    progress: share of the run's steps that are done, 0 to 1; the trainer sets it before each step.
+    started_from: a sentence about the weights it starts from, or "".
     """
 
     views_used = 1
+    representation = False
+    progress = 0.0
+    started_from = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: dict[str, paddle.Tensor | float] = {}
 
     def forward(self, views: list[paddle.Tensor], labels: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """Named, weighted losses of a batch and "loss", their sum.
@@ -20,11 +33,24 @@ class Method(paddle.nn.Layer):
         """
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
+    def note(self, **measures: paddle.Tensor | float) -> None:
+        """Record measures of this step that are no losses: they are averaged and logged beside them."""
+        for name, value in measures.items():
+            self.noted[name] = value.detach() if isinstance(value, paddle.Tensor) else value
+
+    def note_embeddings(self, name: str, views: list[paddle.Tensor]) -> None:
+        """Note <name>_effective_rank, _alignment and _uniformity of V views [N, D] (see embedding_health)."""
+        self.note(**{f"{name}_{measure}": value for measure, value in embedding_health(views).items()})
+
     def after_step(self) -> None:
         """Called once after each step of the optimiser."""
 
+    def frozen(self) -> dict[str, paddle.nn.Layer]:
+        """Layers that no step may change, buffers included, by a name for messages; the trainer checks."""
+        return {}
+
     def deployed(self) -> paddle.nn.Layer:
-        """The network that is evaluated, saved as best and exported: images -> logits."""
+        """The network that is evaluated, saved as best and exported: images -> logits, or features."""
         raise NotImplementedError(f"{type(self).__name__} has no deployed network")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Optional
 
 import paddle
 from pydantic import Field
 
 from ppcds.losses import cross_entropy
 from ppcds.methods.method import Method, with_total
+from ppcds.transforms.batched import BatchedAugmentation
 
 
 class Supervised(Method):
@@ -16,18 +17,28 @@ class Supervised(Method):
 
     views: 1, or 2 as the control that sees as many images a step as a contrastive method does.
     softmax_twice: the notebook's error, softmax before a cross entropy that applies softmax again.
+    augmentation: of the whole batch, for views that are plain images from 0 to 1 (the Keras example).
+    From weights of a pretraining run (model.pretrained) this is fine-tuning.
     """
 
     def __init__(
-        self, backbone: paddle.nn.Layer, views: Annotated[int, Field(gt=0)] = 1, softmax_twice: bool = False
+        self,
+        backbone: paddle.nn.Layer,
+        views: Annotated[int, Field(gt=0)] = 1,
+        softmax_twice: bool = False,
+        augmentation: Optional[BatchedAugmentation] = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.views_used = views
         self.softmax_twice = softmax_twice
+        self.augmentation = augmentation
 
     def forward(self, views, labels):
-        logits = self.backbone(paddle.concat(views))
+        images = paddle.concat(views)
+        if self.augmentation:
+            images = self.augmentation(images)
+        logits = self.backbone(images)
         repeated = paddle.concat([labels] * len(views))
         return with_total({"cross_entropy": cross_entropy(logits, repeated, self.softmax_twice)})
 

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from paddle.vision.models.resnet import BasicBlock, BottleneckBlock
-
-from ppcds.errors import UserError
+from ppcds.models.backbone import Backbone
+from ppcds.models.build import BACKBONES, build_backbone, build_encoder, build_network
 from ppcds.models.cds_network import CDSNetwork
 from ppcds.models.convert import load_torch_state_dict
+from ppcds.models.deep_supervision import DeepSupervisionNetwork
+from ppcds.models.encoder import Encoder
+from ppcds.models.headed import HeadedClassifier
 from ppcds.models.heads import SepConv, StageHead
+from ppcds.models.pretrained import load_pretrained
+from ppcds.models.projection import ProjectionHead
 from ppcds.models.resnet import ResNet
-
-# name -> function of (num_classes, width, stem) that returns the bare backbone
-BACKBONES = {
-    "resnet18": partial(ResNet, BasicBlock, (2, 2, 2, 2)),
-    "resnet34": partial(ResNet, BasicBlock, (3, 4, 6, 3)),
-    "resnet50": partial(ResNet, BottleneckBlock, (3, 4, 6, 3)),
-    "resnet101": partial(ResNet, BottleneckBlock, (3, 4, 23, 3)),
-    "resnet152": partial(ResNet, BottleneckBlock, (3, 8, 36, 3)),
-}
-
-
-def build_backbone(name: str, num_classes: int = 10, width: int = 64, stem: str = "small") -> ResNet:
-    """The backbone called `name`, without heads.  Raises UserError for a name that is not in BACKBONES."""
-    if name not in BACKBONES:
-        raise UserError(f"unknown backbone {name!r}: use one of {', '.join(BACKBONES)}")
-    return BACKBONES[name](num_classes, width, stem)
 
 
 def resnet18(num_classes: int = 10, width: int = 64, stem: str = "small") -> CDSNetwork:
@@ -56,11 +42,19 @@ def resnet152(num_classes: int = 10, width: int = 64, stem: str = "small") -> CD
 
 __all__ = [
     "BACKBONES",
+    "Backbone",
     "CDSNetwork",
+    "DeepSupervisionNetwork",
+    "Encoder",
+    "HeadedClassifier",
+    "ProjectionHead",
     "ResNet",
     "SepConv",
     "StageHead",
     "build_backbone",
+    "build_encoder",
+    "build_network",
+    "load_pretrained",
     "load_torch_state_dict",
     "resnet18",
     "resnet34",

@@ -22,4 +22,5 @@ def initialise(network: nn.Layer) -> None:
         elif isinstance(layer, nn.Linear):
             bound = 1.0 / math.sqrt(layer.weight.shape[0])
             Uniform(-bound, bound)(layer.weight)
-            Uniform(-bound, bound)(layer.bias)
+            if layer.bias is not None:
+                Uniform(-bound, bound)(layer.bias)

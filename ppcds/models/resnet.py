@@ -9,18 +9,18 @@ import paddle.nn.functional as F
 from paddle import nn
 from paddle.vision.models.resnet import BasicBlock, BottleneckBlock
 
-from ppcds.errors import UserError
+from ppcds.models.backbone import Backbone
 from ppcds.models.initialise import initialise
 
-SMALLEST_SIDE = 32  # px; leaves a stage 4 map of 4x4, the one the official heads were made for
 
+class ResNet(Backbone):
+    """Four stages of residual blocks.
 
-class ResNet(nn.Layer):
-    """Four stages of residual blocks, whose features any method can use, and a linear classifier.
-
-    block: BasicBlock or BottleneckBlock (stride in its 3x3, as torchvision).  depths: blocks of each stage.
-    width: channels of the first stage before the block's expansion.
+    block: BasicBlock, BottleneckBlock (stride in its 3x3, as torchvision) or one of blocks.py.
+    depths: blocks of each stage.  width: channels of the first stage before the block's expansion.
     stem: "small", a 3x3 convolution that keeps the size, or "imagenet", 7x7 stride 2 and 3x3 max pooling.
+    resnet_d: the variant of He et al. 2018 (arXiv:1812.01187) that SimCLR v2 combines with selective kernels:
+    three 3x3 convolutions instead of the 7x7, and shortcuts that average before they project.
     """
 
     def __init__(
@@ -30,25 +30,27 @@ class ResNet(nn.Layer):
         num_classes: int = 10,
         width: int = 64,
         stem: str = "small",
+        resnet_d: bool = False,
     ):
-        super().__init__()
-        if stem not in ("small", "imagenet"):
-            raise UserError(f"unknown stem {stem!r}: use small or imagenet")
-        self.stem = stem
-        self.num_classes = num_classes
+        super().__init__(num_classes, stem)
         self.stage_channels = [width * factor * block.expansion for factor in (1, 2, 4, 8)]
+        self.feature_dim = self.stage_channels[3]
 
         if stem == "small":
             self.conv1 = nn.Conv2D(3, width, 3, stride=1, padding=1, bias_attr=False)
         else:
-            self.conv1 = nn.Conv2D(3, width, 7, stride=2, padding=3, bias_attr=False)
+            if resnet_d:
+                self.conv1 = _three_convolutions(width)
+            else:
+                self.conv1 = nn.Conv2D(3, width, 7, stride=2, padding=3, bias_attr=False)
             self.maxpool = nn.MaxPool2D(3, stride=2, padding=1)
         self.bn1 = nn.BatchNorm2D(width)
-        self.layer1 = _stage(block, depths[0], width, width, stride=1)
-        self.layer2 = _stage(block, depths[1], self.stage_channels[0], width * 2, stride=2)
-        self.layer3 = _stage(block, depths[2], self.stage_channels[1], width * 4, stride=2)
-        self.layer4 = _stage(block, depths[3], self.stage_channels[2], width * 8, stride=2)
-        self.fc = nn.Linear(self.stage_channels[3], num_classes)
+        c1, c2, c3, _ = self.stage_channels
+        self.layer1 = _stage(block, depths[0], width, width, 1, resnet_d)
+        self.layer2 = _stage(block, depths[1], c1, width * 2, 2, resnet_d)
+        self.layer3 = _stage(block, depths[2], c2, width * 4, 2, resnet_d)
+        self.layer4 = _stage(block, depths[3], c3, width * 8, 2, resnet_d)
+        self.fc = nn.Linear(self.feature_dim, num_classes) if num_classes else None
         initialise(self)
 
     def stage_features(self, images: paddle.Tensor) -> list[paddle.Tensor]:
@@ -56,12 +58,7 @@ class ResNet(nn.Layer):
 
         With the small stem H_i = H / 2**i.  Raises UserError below 32 px on a side (small stem).
         """
-        # Sizes are only known when a network runs; while it is exported they may be left open.
-        if self.stem == "small" and paddle.in_dynamic_mode() and min(images.shape[2:]) < SMALLEST_SIDE:
-            height, width = images.shape[2:]
-            raise UserError(
-                f"images of {height}x{width} px are too small: the network needs {SMALLEST_SIDE} px on a side"
-            )
+        self.check_size(images)
         features = F.relu(self.bn1(self.conv1(images)))
         if self.stem == "imagenet":
             features = self.maxpool(features)
@@ -71,23 +68,36 @@ class ResNet(nn.Layer):
         stage4 = self.layer4(stage3)
         return [stage1, stage2, stage3, stage4]
 
-    def classify(self, last_stage: paddle.Tensor) -> paddle.Tensor:
-        """Last stage's features [N, C, H, W] -> logits [N, num_classes]."""
-        return self.fc(F.adaptive_avg_pool2d(last_stage, 1).flatten(1))
 
-    def forward(self, images: paddle.Tensor) -> paddle.Tensor:
-        """images [N, 3, H, W] -> logits [N, num_classes]."""
-        return self.classify(self.stage_features(images)[-1])
+def _three_convolutions(width: int) -> nn.Sequential:
+    """ResNet-D's stem up to its last batch norm, which is `bn1`."""
+    half = width // 2
+    return nn.Sequential(
+        nn.Conv2D(3, half, 3, stride=2, padding=1, bias_attr=False),
+        nn.BatchNorm2D(half),
+        nn.ReLU(),
+        nn.Conv2D(half, half, 3, stride=1, padding=1, bias_attr=False),
+        nn.BatchNorm2D(half),
+        nn.ReLU(),
+        nn.Conv2D(half, width, 3, stride=1, padding=1, bias_attr=False),
+    )
 
 
-def _stage(block, depth: int, in_channels: int, planes: int, stride: int) -> nn.Sequential:
+def _stage(block, depth: int, in_channels: int, planes: int, stride: int, resnet_d: bool) -> nn.Sequential:
     """`depth` blocks, of which the first changes the size and the channels."""
     out_channels = planes * block.expansion
-    downsample = None
-    if stride != 1 or in_channels != out_channels:
-        downsample = nn.Sequential(
+    shortcut = None
+    if resnet_d:
+        # SimCLR's code averages at stride 1 too; at odd sizes the last window is smaller, not zero-padded.
+        shortcut = nn.Sequential(
+            nn.AvgPool2D(2, stride=stride, padding="SAME"),
+            nn.Conv2D(in_channels, out_channels, 1, bias_attr=False),
+            nn.BatchNorm2D(out_channels),
+        )
+    elif stride != 1 or in_channels != out_channels:
+        shortcut = nn.Sequential(
             nn.Conv2D(in_channels, out_channels, 1, stride=stride, bias_attr=False),
             nn.BatchNorm2D(out_channels),
         )
-    first = block(in_channels, planes, stride, downsample)
+    first = block(in_channels, planes, stride, shortcut)
     return nn.Sequential(first, *[block(out_channels, planes) for _ in range(depth - 1)])

@@ -22,7 +22,7 @@ def draw_confusion(confusion: pd.DataFrame, title: str = "") -> Figure:
     side = min(max(CELL * len(classes), SMALLEST), LARGEST)
     cell = side / len(classes)
     # points; a cell has 72 x `cell` of them, and has to hold a number of a few digits, or a name's height
-    font = {"size": min(9.0, 72 * cell / 2), "family": _fonts()}
+    font = {"size": min(9.0, 72 * cell / 2), "family": fonts()}
     figure = Figure(figsize=(side + 3.2, side + 2.2), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -46,7 +46,7 @@ def draw_confusion(confusion: pd.DataFrame, title: str = "") -> Figure:
     return figure
 
 
-def _fonts() -> list[str]:
+def fonts() -> list[str]:
     """Matplotlib's own font, and a Chinese one for the characters it lacks, if one is installed."""
     installed = {font.name for font in fontManager.ttflist}
     return ["DejaVu Sans", *[name for name in CHINESE_FONTS if name in installed]]

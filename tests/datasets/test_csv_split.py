@@ -59,6 +59,16 @@ def test_load_image_is_the_resized_file_before_the_views(tiny_sports10):
     assert Sports10(tiny_sports10, size=None, **options).load_image(16).shape == (60, 100, 3)
 
 
+def test_a_part_holds_its_rows_in_the_order_asked_and_the_whole_stays(tiny_sports10):
+    whole = Sports10(tiny_sports10, views=[lambda image: image])
+    part = whole.take(np.array([17, 3, 39])).take([2, 0])
+    assert part.filenames == ["Volleyball/train_3.jpg", "Fighting/train_1.jpg"]
+    assert part.labels.tolist() == [9, 4] and part.rows.tolist() == [39, 17]
+    assert len(part) == 2 and len(whole) == 40
+    np.testing.assert_array_equal(part[1][0][0], whole[17][0][0])
+    assert len(whole.take([])) == 0
+
+
 def test_each_view_gets_the_image_and_any_number_is_possible(tiny_sports10):
     train = Sports10(tiny_sports10, views=[lambda x: x[0], lambda x: x[1], lambda x: x[2]])
     views, _ = train[0]

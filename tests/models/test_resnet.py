@@ -7,23 +7,7 @@ import paddle
 import pytest
 from paddle import nn
 
-from ppcds.errors import UserError
-from ppcds.models import BACKBONES, build_backbone
-
-PARAMETERS = {  # torchvision's published counts, 1000 classes, ImageNet stem
-    "resnet18": 11_689_512,
-    "resnet34": 21_797_672,
-    "resnet50": 25_557_032,
-    "resnet101": 44_549_160,
-    "resnet152": 60_192_808,
-}
-
-
-@pytest.mark.parametrize("name", list(BACKBONES))
-def test_every_backbone_has_the_published_number_of_parameters(name):
-    with paddle.LazyGuard():  # shapes only, nothing is drawn
-        net = build_backbone(name, num_classes=1000, stem="imagenet")
-    assert sum(math.prod(p.shape) for p in net.parameters() if not p.stop_gradient) == PARAMETERS[name]
+from ppcds.models import build_backbone
 
 
 @pytest.mark.parametrize("stem, sides", [("small", (64, 32, 16, 8)), ("imagenet", (16, 8, 4, 2))])
@@ -76,21 +60,3 @@ def test_the_same_seed_gives_the_same_weights():
         nets.append(build_backbone("resnet18", width=4))
     first, same, other = (net.conv1.weight.numpy() for net in nets)
     assert (first == same).all() and (first != other).any()
-
-
-def test_unknown_backbones_and_stems_are_named():
-    with pytest.raises(UserError, match="resnet19.*resnet18"):
-        build_backbone("resnet19")
-    with pytest.raises(UserError, match="tiny"):
-        build_backbone("resnet18", stem="tiny")
-
-
-def test_a_backbone_can_be_exported_with_open_sizes(tmp_path):
-    net = build_backbone("resnet18", width=4)
-    net.eval()
-    images = paddle.randn([3, 3, 48, 64])
-    expected = net(images).numpy()
-    spec = [paddle.static.InputSpec([None, 3, None, None], "float32", "images")]
-    paddle.jit.save(net, str(tmp_path / "net"), input_spec=spec)
-    loaded = paddle.jit.load(str(tmp_path / "net"))
-    np.testing.assert_allclose(loaded(images).numpy(), expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,145 @@
+"""What a frozen network makes of a split's images, run through it once and kept in a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import paddle
+from sklearn.preprocessing import normalize
+from tqdm import tqdm
+
+from ppcds.config import Recipe
+from ppcds.datasets.loader import batches_of, load_batches
+from ppcds.datasets.split import ImageSplit
+from ppcds.errors import UserError
+from ppcds.files import written_whole
+from ppcds.losses.embeddings import rank_of_gram
+
+Batches = Iterable[tuple[list[paddle.Tensor], paddle.Tensor]]
+Features = tuple[np.ndarray, np.ndarray]  # features [N, D] float32, labels [N] int64
+
+
+def extract_features(
+    network: paddle.nn.Layer, batches: Batches, check: Callable[[], None] = lambda: None
+) -> Features:
+    """Features [N, D] float32 of the first view, and labels [N] int64, in evaluation mode.
+
+    network: an Encoder, whose output they are, or a classifier, whose pooled features below `fc` they are.
+    check: called before each batch; what it raises ends the extraction. The network's mode is put back.
+    Raises UserError if a feature is not finite.
+    """
+
+    def features_of(images: paddle.Tensor) -> paddle.Tensor:
+        if hasattr(network, "classify"):
+            return network.features(network.stage_features(images)[-1])
+        return network(images)
+
+    found, labels = outputs_of(network, features_of, batches, check)
+    if not np.isfinite(found).all():
+        raise UserError("the network's features are not finite: train again with a lower optim.learning_rate")
+    return found, labels
+
+
+def outputs_of(
+    network: paddle.nn.Layer,
+    output: Callable[[paddle.Tensor], paddle.Tensor],
+    batches: Batches,
+    check: Callable[[], None],
+) -> tuple[np.ndarray, np.ndarray]:
+    """output(images) [N, ...] float32 of the first view of all batches, and labels [N] int64.
+
+    The network is in evaluation mode meanwhile; its mode is put back.  check: called before each batch.
+    """
+    outputs, labels = [], []
+    was_training = network.training
+    network.eval()
+    try:
+        with paddle.no_grad():
+            for views, batch_labels in batches:
+                check()
+                outputs.append(output(views[0]).numpy().astype(np.float32))
+                labels.append(batch_labels.numpy().astype(np.int64))
+    finally:
+        if was_training:
+            network.train()
+    return np.concatenate(outputs), np.concatenate(labels)
+
+
+def effective_rank(features: np.ndarray) -> float:
+    """How many directions features [N, D] fill: 1 for those of a collapsed network, min(N, D) at most.
+
+    As in `losses.embedding_health`, of all rows: brought to length 1 and not centred.
+    """
+    rows = normalize(features.astype(np.float64))
+    return rank_of_gram(rows.T @ rows)
+
+
+def fingerprint(network: paddle.nn.Layer, split: ImageSplit, recipe: Recipe) -> str:
+    """A key that changes with whatever features depend on: weights, model, images, labels, size and view.
+
+    An image file counts by its name, length and time of change, so that one that was replaced is seen.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        array = np.ascontiguousarray(tensor.numpy())
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    shown = {"size": split.size, "interpolation": split.interpolation, "view": recipe.views.eval}
+    settings = [recipe.model.model_dump(mode="json"), shown, os.path.abspath(split.root)]
+    digest.update(json.dumps(settings, default=str).encode())
+    for filename in getattr(split, "filenames", ()):  # not every layout has a file an image
+        found = os.stat(split.root / filename)
+        digest.update(f"\n{filename} {found.st_size} {found.st_mtime_ns}".encode("utf-8", "surrogateescape"))
+    for numbers in (split.rows, split.labels):
+        digest.update(np.asarray(numbers, np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def cached_features(
+    path: str | os.PathLike, key: str, make: Callable[[], Features], say: Callable[[str], None] = print
+) -> Features:
+    """The features kept in `path` (.npz) under `key`, else those of `make()`, which are then kept there.
+
+    A file of another key, or a damaged one, is made anew, and `say` told; so it is if nothing can be kept.
+    """
+    path = Path(path)
+    if path.exists():
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                kept, features, labels = str(file["key"]), file["features"], file["labels"]
+        except Exception as error:  # a damaged archive can raise almost any of them
+            say(f"{path} is damaged ({' '.join(str(error).split())}): the features are extracted anew")
+        else:
+            if kept == key and features.ndim == 2 and labels.shape == features.shape[:1]:
+                return features, labels
+            say(f"{path} is of other weights, images or views: the features are extracted anew")
+    features, labels = make()
+    try:
+        with written_whole(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, key=np.array(key), features=features, labels=labels)
+    except OSError as error:
+        say(f"the features are not kept: cannot write {path}: {error.strerror}")
+    return features, labels
+
+
+def features_of_split(network: paddle.nn.Layer, split: ImageSplit, path: Path, recipe: Recipe) -> Features:
+    """The features of a whole split, from `path` if it holds them, else extracted with a bar and kept there.
+
+    Raises UserError if the split is empty.
+    """
+    if not len(split):
+        raise UserError(f"{split.root}: there are no images to extract features of; has train any class?")
+
+    def make() -> Features:
+        batches = batches_of(len(split), recipe.data.batch_size, drop_last=False)
+        loader = load_batches(split, batches, recipe.data.num_workers, recipe.run.seed)
+        return extract_features(
+            network, tqdm(loader, path.stem, total=len(batches), unit="batch", leave=False, disable=None)
+        )
+
+    return cached_features(path, fingerprint(network, split, recipe), make)

@@ -1,0 +1,54 @@
+"""Before the first step: does everything fit together, and what is it that runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import paddle
+
+from ppcds.config import Recipe
+from ppcds.datasets.loader import SeededExamples, load_batches
+from ppcds.datasets.split import ImageSplit
+from ppcds.engine.run_log import RunLog
+from ppcds.methods import Method
+from ppcds.runtime import describe_processor
+from ppcds.transforms.grid import view_grid
+
+
+def rehearse(method: Method, train: ImageSplit, evaluated: ImageSplit, rows: list[int]) -> None:
+    """Some training rows and a validation image through the network, trained on nothing, so that what cannot
+    work fails before it began.
+
+    In evaluation mode without gradients, so that it leaves no trace in the weights.
+    """
+    method.eval()
+    with paddle.no_grad():
+        for views, _ in load_batches(train, [rows]):
+            for view in views:
+                method.deployed()(view)
+        for views, _ in load_batches(evaluated, [[0]]):
+            method.deployed()(views[0])
+
+
+def introduce(log: RunLog, recipe: Recipe, method: Method, train: ImageSplit, evaluated: ImageSplit) -> None:
+    """Say what runs, on what."""
+    trained = sum(int(np.prod(p.shape)) for p in method.parameters() if not p.stop_gradient)
+    device = paddle.device.get_device()
+    log.say(f"processor: {describe_processor()}; Paddle {paddle.__version__} on {device}")
+    labelled = int((train.labels >= 0).sum())
+    of_them = "" if labelled == len(train) else f" ({labelled} labelled)"
+    held_back = "held back" if recipe.data.hold_back else "validation"
+    log.say(
+        f"{recipe.method.name} on {train.root}: {len(train)} training{of_them} and {len(evaluated)} "
+        f"{held_back} images, {len(train.classes)} classes; "
+        f"{recipe.model.name}, {trained / 1e6:.2f} M weights"
+    )
+    if method.started_from:
+        log.say(f"starts from {method.started_from}")
+    if method.representation:
+        log.say("eval_accuracy is that of the weighted nearest neighbours of the features")
+
+
+def show_views(log: RunLog, train: ImageSplit, seed: int, rows: list[int]) -> None:
+    """The views of these rows as a VisualDL picture."""
+    drawn = SeededExamples(train, seed, epoch=0)
+    log.picture("views", view_grid([drawn[row][0] for row in rows]))

@@ -1,0 +1,90 @@
+"""From a recipe to its method: the network it asks for, its teacher, the weights it starts from."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from ppcds.config import Recipe, load_recipe
+from ppcds.errors import UserError
+from ppcds.methods import METHODS, Method
+from ppcds.methods.supervised import Supervised
+from ppcds.models import build_encoder, build_network, load_pretrained
+from ppcds.options import check_options, did_you_mean
+from ppcds.weights import load_weights, read_metadata, set_weights
+
+
+def build_method(recipe: Recipe, num_classes: int) -> Method:
+    """The recipe's method around the recipe's network, its unset options filled in with their defaults.
+
+    A constructor's first parameters say by their names what it is built around: backbone, encoder, teacher.
+    Raises UserError for an unknown method or option, and for weights of another network.
+    """
+    complete_options(recipe)
+    section, model, size = recipe.method, recipe.model, recipe.data.size
+    method, options = METHODS[section.name], section.options()
+    wanted = inspect.signature(method).parameters
+    layers = {}
+    if "teacher" in wanted:
+        layers["teacher"] = load_teacher(options.pop("teacher_weights"))
+    if "encoder" in wanted:
+        layers["encoder"] = network = build_encoder(model, size)
+    else:
+        layers["backbone"] = network = build_network(model, num_classes, size)
+    started_from = ""
+    if model.pretrained:
+        started_from = load_pretrained(network, load_weights(model.pretrained), model.pretrained)
+    built = method(**layers, **options)
+    built.started_from = started_from
+    return built
+
+
+def complete_options(recipe: Recipe) -> None:
+    """Check the method's options against its constructor and fill in the defaults of those that are unset.
+
+    Raises UserError for an unknown method or option.
+    """
+    section = recipe.method
+    if section.name not in METHODS:
+        raise UserError(f"method.name: no method {section.name!r}{did_you_mean(section.name, METHODS)}")
+    method, given = METHODS[section.name], section.options()
+    taught = "teacher" in inspect.signature(method).parameters
+    if taught and not isinstance(given.pop("teacher_weights", None), str):
+        raise UserError("method.teacher_weights: name the file of the teacher, in the folder of its run")
+    options = check_options(method, given, "method", skip=("backbone", "encoder", "teacher"))
+    for name, value in options.items():
+        setattr(section, name, value)  # the saved recipe is complete
+
+
+def load_teacher(weights: str) -> Method:
+    """A run's method with its weights, in evaluation mode and without gradients.
+
+    weights: best_model.pdparams, around which nothing of the method is restored but its deployed network,
+    or latest.safetensors, which has the training heads too. The recipe is the recipe.yaml beside the file.
+    """
+    path = Path(weights)
+    recipe_file = path.parent / "recipe.yaml"
+    for file in (path, recipe_file):
+        if not file.is_file():
+            raise UserError(f"method.teacher_weights: there is no {file}")
+    recipe = load_recipe(str(recipe_file))
+    if not recipe.data.classes:
+        raise UserError(
+            f"{recipe_file}: data.classes is missing, and the teacher's classifier needs its number"
+        )
+    num_classes = len(recipe.data.classes)
+    arrays = load_weights(path)
+    if "state" in read_metadata(path):
+        recipe.model.pretrained = None  # what it started from is of no use now
+        teacher = build_method(recipe, num_classes)
+        method_weights = {k[len("method.") :]: v for k, v in arrays.items() if k.startswith("method.")}
+        set_weights(teacher, method_weights, str(path))
+    else:
+        if METHODS[recipe.method.name].representation:
+            raise UserError(f"{path} is an encoder without classifier: fine-tune it first")
+        teacher = Supervised(build_network(recipe.model, num_classes, recipe.data.size))
+        set_weights(teacher.deployed(), arrays, str(path))
+    teacher.eval()
+    for parameter in teacher.parameters():
+        parameter.stop_gradient = True
+    return teacher

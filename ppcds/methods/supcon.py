@@ -1,0 +1,49 @@
+"""Supervised contrastive pretraining, stage one of two (Khosla et al. 2020, arXiv:2004.11362)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import paddle
+from pydantic import Field
+
+from ppcds.losses import contrast_levels, share_with_classmate, supcon_loss
+from ppcds.methods.method import Method, with_total
+from ppcds.models import Encoder
+
+
+class SupCon(Method):
+    """Supervised contrastive loss of the projections of `views` views; unlabelled images attract their own.
+
+    Stage two is the method "linear" on the encoder this one leaves.
+    temperature: the default of the authors' code (its CIFAR commands use 0.1).
+    """
+
+    representation = True
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        temperature: Annotated[float, Field(gt=0)] = 0.07,
+        views: Annotated[int, Field(ge=2)] = 2,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.temperature = temperature
+        self.views_used = views
+
+    def forward(self, views, labels):
+        # One pass over all views: batch norm sees them as one batch, as in the authors' code.
+        _, projections = self.encoder.project(paddle.concat(views))
+        views_of_images = paddle.split(projections, len(views))
+        loss = supcon_loss(views_of_images, labels, self.temperature)
+        self.note(
+            **contrast_levels("supcon", len(views) * len(labels) - 1, self.temperature),
+            # Not the share with any positive: with two views that is always 1.
+            share_with_classmate=share_with_classmate(labels),
+        )
+        self.note_embeddings("embedding", views_of_images)
+        return with_total({"supcon": loss})
+
+    def deployed(self):
+        return self.encoder

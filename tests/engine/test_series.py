@@ -1,0 +1,196 @@
+"""Several runs in one process: skipped, resumed, timed."""
+
+import json
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ppcds.engine import series
+from ppcds.engine.series import epochs_done, is_finished, read_seconds, run_chain, run_series
+from ppcds.engine.stop import Stopped
+from ppcds.engine.trainer import Trainer
+from ppcds.errors import UserError
+from ppcds.methods.supervised import Supervised
+from ppcds.weights import load_weights
+
+
+@pytest.fixture
+def two_runs(tiny_recipe, tmp_path):
+    """make(*overrides): recipes of two runs of one epoch, in tmp_path/a and tmp_path/b, of seeds 0 and 1."""
+
+    def make(*overrides):
+        short = ["method.name=supervised", "optim.epochs=1", *overrides]
+        return [
+            tiny_recipe(*short, f"run.seed={seed}", f"run.output_dir={tmp_path / name}")
+            for seed, name in enumerate("ab")
+        ]
+
+    return make
+
+
+@pytest.fixture
+def stop_in_step(monkeypatch):
+    """stop(n, signal): the n-th step from now on is followed by that signal."""
+
+    def stop(number, signum=signal.SIGTERM):
+        steps = []
+
+        def count_then_stop(self):
+            steps.append(1)
+            if len(steps) == number:
+                signal.raise_signal(signum)
+
+        monkeypatch.setattr(Supervised, "after_step", count_then_stop)
+
+    return stop
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_a_run_of_a_series_is_the_same_as_that_run_alone(two_runs, tiny_recipe, tmp_path):
+    run_series(two_runs())
+    alone = tiny_recipe("method.name=supervised", "optim.epochs=1", "run.seed=1")
+    Trainer(alone).train()
+    found, expected = (load_weights(tmp_path / name / "latest.safetensors") for name in ("b", "run"))
+    assert found.keys() == expected.keys()
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    assert (tmp_path / "b" / "metrics.csv").read_bytes() == (tmp_path / "run" / "metrics.csv").read_bytes()
+
+
+def test_finished_runs_are_skipped_and_left_as_they_are(two_runs, tmp_path, capsys):
+    run_series(two_runs())
+    before = files(tmp_path / "a"), files(tmp_path / "b")
+    capsys.readouterr()
+    run_series(two_runs())
+    assert [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()] == ["finished", "finished"]
+    assert (files(tmp_path / "a"), files(tmp_path / "b")) == before
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_series_goes_on_where_it_was_and_ends_in_the_same_weights(
+    two_runs, stop_in_step, monkeypatch, tmp_path, capsys, signum
+):
+    stop_in_step(7, signum)  # the second step of the second run
+    with pytest.raises(Stopped) as stopped:
+        run_series(two_runs())
+    assert stopped.value.signum == signum
+    assert "Stopped in run 2 of 2: the same command goes on from here." in capsys.readouterr().out
+    assert is_finished(two_runs()[0]) and epochs_done(two_runs()[1]) == 0
+    monkeypatch.undo()
+    run_series(two_runs())
+    said = capsys.readouterr().out
+    assert "a: finished" in said and "b: goes on after epoch 0" in said and "after step 2" in said
+    whole = two_runs()[1]
+    whole.run.output_dir = str(tmp_path / "whole")
+    Trainer(whole).train()
+    assert (tmp_path / "b" / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
+
+
+def test_ctrl_c_between_two_runs_ends_the_series_too(two_runs, monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(series, "TimedTrainer", interrupted)
+    with pytest.raises(Stopped, match="SIGINT"):
+        run_series(two_runs())
+    assert "Stopped in run 1 of 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("change", ["optim.learning_rate=0.2", "method.views=2"])
+def test_a_changed_recipe_is_told_before_anything_is_trained(two_runs, tmp_path, change):
+    run_series(two_runs(change)[1:])  # finished; method.views is left to its default in what follows
+    key = change.split("=")[0]
+    with pytest.raises(UserError, match=f"b/latest.safetensors: the recipe has changed since, in {key}$"):
+        run_series(two_runs())
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_mistake_in_the_last_recipe_is_told_before_the_first_is_trained(two_runs, tiny_recipe, tmp_path):
+    last = tiny_recipe("method.name=supervised", "method.vews=2")
+    with pytest.raises(UserError, match="method.vews: unknown key, did you mean 'views'"):
+        run_series([*two_runs(), last])
+    assert not (tmp_path / "a").exists()
+
+
+def test_two_runs_in_one_folder_are_refused(two_runs):
+    with pytest.raises(UserError, match="each needs a folder of its own"):
+        run_series([two_runs()[0], two_runs()[0]])
+
+
+def test_more_epochs_go_on_from_a_finished_run_and_fewer_are_refused(two_runs, tmp_path):
+    steady = "optim.schedule.name=constant"
+    run_series(two_runs("optim.epochs=2", steady)[:1])
+    with pytest.raises(UserError, match="trained for 2 epochs, more than optim.epochs 1"):
+        run_series(two_runs("optim.epochs=1", steady))
+    run_series(two_runs("optim.epochs=3", steady)[:1])
+    assert pd.read_csv(tmp_path / "a" / "metrics.csv")["epoch"].tolist() == [1, 2, 3]
+
+
+def test_half_a_cosine_is_not_taken_for_a_finished_run_of_half_the_epochs(two_runs, stop_in_step):
+    cosine = "optim.schedule.name=cosine"
+    stop_in_step(6)  # the first step of the second epoch
+    with pytest.raises(Stopped):
+        run_series(two_runs("optim.epochs=2", cosine)[:1])
+    with pytest.raises(UserError, match="has changed since, in optim.epochs"):
+        is_finished(two_runs("optim.epochs=1", cosine)[0])
+
+
+def test_weights_alone_are_not_taken_for_a_run(two_runs, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "latest.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match="latest.safetensors"):
+        run_series(two_runs())
+
+
+class Clock:
+    """A second passes each time it is asked."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        self.now += 1
+        return self.now
+
+
+def test_time_adds_up_over_a_stop_and_is_in_no_metrics(two_runs, stop_in_step, monkeypatch, tmp_path):
+    monkeypatch.setattr(series, "time", Clock())
+    stop_in_step(2)
+    with pytest.raises(Stopped):
+        run_series(two_runs()[:1])
+    first = read_seconds(tmp_path / "a")
+    monkeypatch.undo()
+    monkeypatch.setattr(series, "time", Clock())
+    run_series(two_runs()[:1])
+    saves = 2  # before and after the evaluation; each asks the clock, which was asked once at the start
+    assert first == 2 and read_seconds(tmp_path / "a") == first + saves
+    assert not [
+        name for name in pd.read_csv(tmp_path / "a" / "metrics.csv") if "second" in name or "time" in name
+    ]
+
+
+def test_a_run_that_was_begun_without_a_clock_stays_untimed(two_runs, stop_in_step, monkeypatch, tmp_path):
+    stop_in_step(2)
+    with pytest.raises(Stopped):
+        Trainer(two_runs()[0]).train()
+    monkeypatch.undo()
+    run_series(two_runs()[:1])
+    assert read_seconds(tmp_path / "a") is None and not (tmp_path / "a" / "time.json").exists()
+
+
+def test_a_damaged_time_is_named(tmp_path):
+    for content in ("", "{}", "[1]", json.dumps({"seconds": None})):
+        (tmp_path / "time.json").write_text(content)
+        with pytest.raises(UserError, match="time.json: no time is written there"):
+            read_seconds(tmp_path)
+
+
+def test_a_step_that_began_from_weights_that_have_changed_since_is_refused(two_runs):
+    steady = "optim.schedule.name=constant"
+    run_chain(two_runs(steady))
+    with pytest.raises(UserError, match="b started from other weights than .*a will end with"):
+        run_chain(two_runs(steady, "optim.epochs=2"))
