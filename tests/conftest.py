@@ -46,7 +46,8 @@ def teacher_run(tmp_path_factory):
     recipe.save(folder / "recipe.yaml")
     optimizer = build_optimizer(recipe.optim, method.parameters())
     save_checkpoint(folder / "latest.safetensors", recipe, TrainState(), method, optimizer)
-    save_weights(method.deployed().state_dict(), folder / "best_model.pdparams")
+    for name in ("best_model.pdparams", "last_model.pdparams"):
+        save_weights(method.deployed().state_dict(), folder / name)
     return folder
 
 

@@ -121,7 +121,12 @@ def test_the_order_of_overrides_of_a_method_does_not_matter():
 def test_building_a_method_completes_the_recipe():
     recipe = load_recipe("demo", ["method.name=supervised"])
     build_method(recipe, 10)
-    assert recipe.method.options() == {"views": 1, "softmax_twice": False, "augmentation": None}
+    assert recipe.method.options() == {
+        "views": 1,
+        "softmax_twice": False,
+        "augmentation": None,
+        "new_classifier": False,
+    }
 
 
 def test_a_missing_key_is_named(tmp_path):

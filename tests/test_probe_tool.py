@@ -66,7 +66,12 @@ def test_features_are_extracted_once(run, probe, monkeypatch):
 
     extracted = []
     original = features.extract_features
-    monkeypatch.setattr(features, "extract_features", lambda *a: extracted.append(1) or original(*a))
+
+    def extract(*args, **kwargs):
+        extracted.append(1)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(features, "extract_features", extract)
     assert probe("--weights", run / "best_model.pdparams") == 0
     first = read(run / "probe.json")
     assert len(extracted) == 2 and (run / "best_model_features_train.npz").is_file()
@@ -102,6 +107,24 @@ def test_an_encoder_is_measured_on_what_lies_below_its_projection_head(run, prob
     assert not (tmp_path / "fresh").exists()
 
 
+def test_the_layers_of_the_projection_head_are_measured_beside_what_lies_below_it(run, probe):
+    recipe = load_recipe(str(run / "recipe.yaml"), ["method.name=simclr", "model.head={widths: [16, 8]}"])
+    recipe.save(run / "recipe.yaml")
+    encoder = build_encoder(recipe.model, recipe.data.size)
+    save_weights(encoder.state_dict(), run / "best_model.pdparams")
+    found = []
+    for layer, name in ((0, "probe.json"), (1, "probe_head1.json"), (2, "probe_head2.json")):
+        assert probe("--weights", run / "best_model.pdparams", "--head-layer", layer) == 0
+        found.append(read(run / name))
+        assert found[-1]["head_layer"] == layer
+    assert [one["feature_dim"] for one in found] == [32, 16, 8]
+    assert len({one["effective_rank"] for one in found}) == 3
+    assert np.load(run / "best_model_head2_features_val.npz")["features"].shape == (20, 8)
+    with pytest.raises(UserError, match="head layer 3: the projection head has only 2"):
+        probe("--weights", run / "best_model.pdparams", "--head-layer", 3)
+    assert not (run / "probe_head3.json").exists()
+
+
 def test_random_weights_follow_from_the_seed(trained_run, tmp_path, probe):
     ranks = []
     for seed in (0, 0, 1):
@@ -131,6 +154,7 @@ def test_a_warning_of_the_sweep_is_printed():
     ("arguments", "said"),
     [
         (["-o", "model.width=8"], "best_model.pdparams: weights of another network"),
+        (["--head-layer", "1"], "head layer 1: only an encoder has one, and this is a classifier"),
         (["--labels", "0.01"], "of 10 labelled images none can be held back, .*: use more labels"),
         (["-o", "data.train_images=41"], "data.train_images 41 is larger than the 40 training images"),
     ],
@@ -160,6 +184,7 @@ def test_help_and_mistakes_in_arguments_do_not_load_paddle(tmp_path):
         ([], "one of the arguments --weights --random is required"),
         (["--random"], r"argument --random: name the recipe (-c)"),
         (["--random", "-c", "demo", "--labels", "0"], "argument --labels: a share is above 0 and at most 1"),
+        (["--weights", "w", "--head-layer", "-1"], "argument --head-layer: invalid choice: -1"),
         (["--weights", str(tmp_path / "w.pdparams")], "w.pdparams: no such file"),
     ):
         done = subprocess.run([sys.executable, "-c", code, TOOL, *arguments], capture_output=True, text=True)

@@ -57,7 +57,7 @@ def test_stopped_in_any_step_the_same_command_ends_in_the_table_of_three(
     assert [row[0] for row in rows] == ["| pretrain", "| finetune", "| distill"]
     assert all(0 <= float(row[1]) <= 1 for row in rows)
     pretrained = load_recipe(str(tmp_path / "out" / "finetune" / "recipe.yaml")).model.pretrained
-    assert pretrained == str(tmp_path / "out" / "pretrain" / "best_model.pdparams")
+    assert pretrained == str(tmp_path / "out" / "pretrain" / "last_model.pdparams")
 
 
 def test_longer_pretraining_of_weights_in_use_is_refused(simclr_v2):

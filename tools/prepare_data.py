@@ -12,8 +12,8 @@ from ppcds.runtime import load_paddle
 def main() -> int:
     parser = argparse.ArgumentParser(
         description="Unpack a data set in the layout of Sports10 (or CIFAR-10's or STL-10's official "
-        "archive), decode every image and write prepare_summary.json. The same command continues an interrupted run. "
-        "The exit status is 1 if images are broken or missing, or if a class is unknown.",
+        "archive), decode every image and write prepare_summary.json. The same command continues an "
+        "interrupted run. The exit status is 1 if images are broken or missing, or if a class is unknown.",
         epilog="example: python tools/prepare_data.py Sports10.zip --root data/d",
     )
     parser.add_argument(

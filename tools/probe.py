@@ -10,19 +10,18 @@ from ppcds.runtime import choose_device, prepare_processor, seed_step
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description="Nearest neighbours, linear probe and effective rank of a network's features, which are "
-        "kept beside its weights. The network stays as it is.",
+        description="Nearest neighbours, linear probe and effective rank of features, kept by the weights.",
         epilog="example: python tools/probe.py --weights output/simclr/best_model.pdparams --labels 0.1 1",
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--weights", metavar="FILE", help="best_model.pdparams of a run")
     which.add_argument("--random", action="store_true", help="the first weights of a run of -c, to compare")
     cli.add_recipe_options(parser)
-    parser.add_argument(
-        "--labels", nargs="+", type=float, default=[1.0], metavar="SHARE",
-        help="shares of the labels to train the probe on, whatever data.label_fraction is (default: 1)",
-    )  # fmt: skip
-    parser.add_argument("--output", metavar="FILE", help="default: probe.json beside the weights")
+    shares = {"nargs": "+", "type": float, "default": [1.0], "metavar": "SHARE"}
+    parser.add_argument("--labels", help="shares of all labels to train the probe on (default: 1)", **shares)
+    layer = {"type": int, "default": 0, "choices": range(10), "metavar": "K"}
+    parser.add_argument("--head-layer", help="after K layers of the projection head (default: 0)", **layer)
+    parser.add_argument("--output", metavar="FILE", help="default: probe[_headK].json beside the weights")
     args = parser.parse_args()
     if not all(0 < share <= 1 for share in args.labels):
         parser.error("argument --labels: a share is above 0 and at most 1")
@@ -46,11 +45,13 @@ def main() -> int:
     classes = len(splits[1].classes)
     seed_step(recipe.run.seed)  # as a run starts
     network = build_deployed(recipe, classes) if args.random else load_deployed(recipe, classes, place)
-    kept = [place.with_name(f"{place.stem}_features_{name}.npz") for name in ("train", "val")]
-    features = [features_of_split(network, *each, recipe) for each in zip(splits, kept)]
+    head = f"_head{args.head_layer}" if args.head_layer else ""
+    kept = [place.with_name(f"{place.stem}{head}_features_{name}.npz") for name in ("train", "val")]
+    features = [features_of_split(network, *each, recipe, args.head_layer) for each in zip(splits, kept)]
     measured = measure_representation(*features, args.labels, recipe.data.subset_seed, recipe.run.seed)
-    output = Path(args.output or place.with_name("probe.json"))
-    write_representation(output, measured, {"weights": args.weights or "random", "data": str(splits[1].root)})
+    output = Path(args.output or place.with_name(f"probe{head}.json"))
+    about = {"weights": args.weights or "random", "head_layer": args.head_layer, "data": str(splits[1].root)}
+    write_representation(output, measured, about)
     print(f"{representation_table(measured)}\n  results    {output}")
     return 0
 

@@ -86,6 +86,9 @@ def load_batches(
     if not num_workers:
         yield from _read_ahead(examples, batches)
         return
+    # The workers are the parallelism. Here, and not in each: a forked process that gives up the threads which
+    # this one has begun waits for them without end.
+    cv2.setNumThreads(1)
     loader = DataLoader(
         _ErrorsAsValues(examples),
         batch_sampler=batches,
@@ -144,7 +147,6 @@ def _collate_unless_error(batch: list):
 
 
 def _start_worker(worker: int) -> None:
-    cv2.setNumThreads(1)  # the workers are the parallelism
     if hasattr(os, "setpgrp"):  # not on Windows
         os.setpgrp()  # a signal to the run's process group is for the run, which then ends its workers
 

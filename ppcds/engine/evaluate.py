@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import paddle
 from paddle.io import DataLoader, Dataset
+from scipy.special import log_softmax
 
 from ppcds.config import Recipe
 from ppcds.datasets.loader import batches_of, load_batches
@@ -34,8 +35,17 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     return float((logits[labelled].argmax(1) == labels[labelled]).mean())
 
 
+def mean_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over the labelled rows of the cross entropy of logits [N, C] and labels [N], in nats."""
+    labelled = labels >= 0
+    likelihoods = log_softmax(logits[labelled].astype(np.float64), axis=1)
+    return float(-likelihoods[np.arange(len(likelihoods)), labels[labelled]].mean())
+
+
 class Evaluation:
     """The accuracies of an epoch: on the whole validation split, and on as many training images.
+
+    eval_loss is the plain cross entropy on that split, whatever the method trains with.
 
     run.train_accuracy "clean" measures training images as validation images are shown; "augmented", the
     notebook's way, on their first training view. run.ten_batch_accuracy adds the notebook's other measure:
@@ -65,14 +75,14 @@ class Evaluation:
         self.train_rows = np.sort(chosen)
 
     def measure(self, network: paddle.nn.Layer, epoch: int, check: Callable[[], None]) -> dict[str, float]:
-        """train_accuracy, eval_accuracy and, where the recipe asks for it, eval_accuracy_ten_batches."""
+        """train_accuracy, eval_accuracy, eval_loss; eval_accuracy_ten_batches if the recipe asks for it."""
         size, count = self.recipe.data.batch_size, len(self.eval_split)
 
         def load(dataset: Dataset, batches: list[list[int]]):
             return load_batches(dataset, batches, self.recipe.data.num_workers, self.recipe.run.seed, epoch)
 
-        def measured(dataset: Dataset, batches: list[list[int]]) -> float:
-            return accuracy(*predict_logits(network, load(dataset, batches), check))
+        def predicted(dataset: Dataset, batches: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+            return predict_logits(network, load(dataset, batches), check)
 
         train_batches = [
             self.train_rows[rows].tolist() for rows in batches_of(len(self.train_rows), size, False)
@@ -81,13 +91,13 @@ class Evaluation:
         if self.representation:
             bank, queries = load(self.train_split, train_batches), load(self.eval_split, eval_batches)
             return {"eval_accuracy": measure_knn(network, bank, queries, check)}
-        found = {
-            "train_accuracy": measured(self.train_split, train_batches),
-            "eval_accuracy": measured(self.eval_split, eval_batches),
-        }
+        found = {"train_accuracy": accuracy(*predicted(self.train_split, train_batches))}
+        logits, labels = predicted(self.eval_split, eval_batches)
+        found["eval_accuracy"] = accuracy(logits, labels)
+        found["eval_loss"] = mean_cross_entropy(logits, labels)
         if self.recipe.run.ten_batch_accuracy:
             shuffled = batches_of(
                 count, size, drop_last=True, shuffle_seed=seed_for(self.recipe.run.seed, epoch)
             )
-            found["eval_accuracy_ten_batches"] = measured(self.eval_split, shuffled[:10])
+            found["eval_accuracy_ten_batches"] = accuracy(*predicted(self.eval_split, shuffled[:10]))
         return found

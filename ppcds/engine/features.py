@@ -19,25 +19,36 @@ from ppcds.datasets.split import ImageSplit
 from ppcds.errors import UserError
 from ppcds.files import written_whole
 from ppcds.losses.embeddings import rank_of_gram
+from ppcds.models import Encoder
 
 Batches = Iterable[tuple[list[paddle.Tensor], paddle.Tensor]]
 Features = tuple[np.ndarray, np.ndarray]  # features [N, D] float32, labels [N] int64
 
 
 def extract_features(
-    network: paddle.nn.Layer, batches: Batches, check: Callable[[], None] = lambda: None
+    network: paddle.nn.Layer,
+    batches: Batches,
+    check: Callable[[], None] = lambda: None,
+    head_layer: int = 0,
 ) -> Features:
     """Features [N, D] float32 of the first view, and labels [N] int64, in evaluation mode.
 
     network: an Encoder, whose output they are, or a classifier, whose pooled features below `fc` they are.
     check: called before each batch; what it raises ends the extraction. The network's mode is put back.
-    Raises UserError if a feature is not finite.
+    head_layer: so many layers of an Encoder's projection head the features pass through first.
+    Raises UserError if a feature is not finite, or if there are fewer layers.
     """
+    if head_layer and not isinstance(network, Encoder):
+        raise UserError(f"head layer {head_layer}: only an encoder has one, and this is a classifier: use 0")
+    layers = len(network.projection.layers) if head_layer else 0
+    if not 0 <= head_layer <= layers:
+        raise UserError(f"head layer {head_layer}: the projection head has only {layers}")
 
     def features_of(images: paddle.Tensor) -> paddle.Tensor:
         if hasattr(network, "classify"):
             return network.features(network.stage_features(images)[-1])
-        return network(images)
+        features = network(images)
+        return network.projection(features, num_layers=head_layer) if head_layer else features
 
     found, labels = outputs_of(network, features_of, batches, check)
     if not np.isfinite(found).all():
@@ -79,8 +90,8 @@ def effective_rank(features: np.ndarray) -> float:
     return rank_of_gram(rows.T @ rows)
 
 
-def fingerprint(network: paddle.nn.Layer, split: ImageSplit, recipe: Recipe) -> str:
-    """A key that changes with whatever features depend on: weights, model, images, labels, size and view.
+def fingerprint(network: paddle.nn.Layer, split: ImageSplit, recipe: Recipe, head_layer: int = 0) -> str:
+    """A key that changes with whatever features depend on: weights, model, layer, images, labels, size, view.
 
     An image file counts by its name, length and time of change, so that one that was replaced is seen.
     """
@@ -90,7 +101,7 @@ def fingerprint(network: paddle.nn.Layer, split: ImageSplit, recipe: Recipe) -> 
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
         digest.update(array.tobytes())
     shown = {"size": split.size, "interpolation": split.interpolation, "view": recipe.views.eval}
-    settings = [recipe.model.model_dump(mode="json"), shown, os.path.abspath(split.root)]
+    settings = [recipe.model.model_dump(mode="json"), head_layer, shown, os.path.abspath(split.root)]
     digest.update(json.dumps(settings, default=str).encode())
     for filename in getattr(split, "filenames", ()):  # not every layout has a file an image
         found = os.stat(split.root / filename)
@@ -127,10 +138,13 @@ def cached_features(
     return features, labels
 
 
-def features_of_split(network: paddle.nn.Layer, split: ImageSplit, path: Path, recipe: Recipe) -> Features:
+def features_of_split(
+    network: paddle.nn.Layer, split: ImageSplit, path: Path, recipe: Recipe, head_layer: int = 0
+) -> Features:
     """The features of a whole split, from `path` if it holds them, else extracted with a bar and kept there.
 
-    Raises UserError if the split is empty.
+    head_layer: as in extract_features.
+    Raises UserError if the split is empty, or if the network has no such layer.
     """
     if not len(split):
         raise UserError(f"{split.root}: there are no images to extract features of; has train any class?")
@@ -138,8 +152,7 @@ def features_of_split(network: paddle.nn.Layer, split: ImageSplit, path: Path, r
     def make() -> Features:
         batches = batches_of(len(split), recipe.data.batch_size, drop_last=False)
         loader = load_batches(split, batches, recipe.data.num_workers, recipe.run.seed)
-        return extract_features(
-            network, tqdm(loader, path.stem, total=len(batches), unit="batch", leave=False, disable=None)
-        )
+        with tqdm(loader, path.stem, total=len(batches), unit="batch", leave=False, disable=None) as bar:
+            return extract_features(network, bar, head_layer=head_layer)
 
-    return cached_features(path, fingerprint(network, split, recipe), make)
+    return cached_features(path, fingerprint(network, split, recipe, head_layer), make)

@@ -40,7 +40,7 @@ def introduce(log: RunLog, recipe: Recipe, method: Method, train: ImageSplit, ev
     log.say(
         f"{recipe.method.name} on {train.root}: {len(train)} training{of_them} and {len(evaluated)} "
         f"{held_back} images, {len(train.classes)} classes; "
-        f"{recipe.model.name}, {trained / 1e6:.2f} M weights"
+        f"{recipe.model.name}, {trained / 1e6:.3g} M weights"
     )
     if method.started_from:
         log.say(f"starts from {method.started_from}")

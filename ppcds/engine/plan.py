@@ -1,11 +1,12 @@
-"""The recipes a command runs: of a comparison, each with every seed, or of a chain, each from the last."""
+"""The recipes a command runs: of a comparison, each with every seed, or of a chain, one from another."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
@@ -71,7 +72,11 @@ def folder_name(label: str) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a chain. starts_from: the recipe's key for the weights that the step before leaves behind."""
+    """A step of a chain.
+
+    starts_from: the recipe's key for the weights that the step before leaves behind; None: it has no use for
+    them, and starts as its recipe says.
+    """
 
     name: str
     recipe: str
@@ -81,7 +86,7 @@ class Step:
 def plan_chain(
     steps: Sequence[Step], overrides: list[str], own: Mapping[str, list[str]], output: Optional[Path]
 ) -> list[Recipe]:
-    """The steps' recipes, each starting from the best weights of the one before.
+    """The steps' recipes, each that has `starts_from` starting from the last weights of the one before.
 
     overrides: "key=value" for all steps.  own: those of each step alone, by its name; they come last.
     output: the folder of the steps' folders; None leaves them where the recipes say.
@@ -90,10 +95,34 @@ def plan_chain(
     for step in steps:
         keys = [as_override("run.output_dir", output / step.name)] if output else []
         if step.starts_from:
-            weights = Path(recipes[-1].run.output_dir, "best_model.pdparams")
+            weights = Path(recipes[-1].run.output_dir, "last_model.pdparams")
             keys.append(as_override(step.starts_from, weights))
         recipes.append(load_recipe(step.recipe, [*overrides, *keys, *own[step.name]]))
     return recipes
+
+
+def add_chain_options(
+    parser: argparse.ArgumentParser, steps: Sequence[Step], output: Optional[Path] = None
+) -> None:
+    """Add --recipes, --output (`output` by default), -o of all steps, --<step>-o of each, and --device."""
+    parser.add_argument(
+        "--recipes", nargs=len(steps), metavar="NAME_OR_PATH", default=[step.recipe for step in steps],
+        help="a recipe a step (default: %(default)s)",
+    )  # fmt: skip
+    said = f"their folders go there (default: {output or 'as the recipes say'})"
+    parser.add_argument("--output", type=Path, default=output, help=said)
+    change = {"action": "append", "default": [], "metavar": "KEY=VALUE"}
+    parser.add_argument("-o", "--override", help="change one key of every step (repeat for more)", **change)
+    for step in steps:
+        parser.add_argument(f"--{step.name}-o", dest=step.name, help=f"of step {step.name} alone", **change)
+    parser.add_argument("--device", help="cpu, gpu or gpu:N (default: a GPU if Paddle sees one)")
+
+
+def chain_of(args: argparse.Namespace, steps: Sequence[Step]) -> list[Recipe]:
+    """plan_chain, of what was given to the options of add_chain_options."""
+    steps = [replace(step, recipe=recipe) for step, recipe in zip(steps, args.recipes)]
+    own = {step.name: getattr(args, step.name) for step in steps}
+    return plan_chain(steps, args.override, own, args.output)
 
 
 def as_override(key: str, path: Path) -> str:

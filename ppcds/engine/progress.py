@@ -59,12 +59,14 @@ class Progress:
         self.clock.forget()
 
     def epoch_done(self, row: dict[str, float], is_best: bool) -> None:
-        """Tell of an epoch: its loss and accuracies, `row` as in metrics.csv."""
-        measured = {name: value for name, value in row.items() if "accuracy" in name}
-        shown = " ".join(f"{name} {value:.4f}" for name, value in measured.items())
+        """Tell of an epoch: its loss and accuracies, `row` as in metrics.csv; VisualDL has eval_loss too."""
+        told = {name: value for name, value in row.items() if name == "train_loss" or "accuracy" in name}
+        shown = " ".join(f"{name.removeprefix('noted_')} {value:.4f}" for name, value in told.items())
         best = " (best so far)" if is_best else ""
-        self.log.say(f"epoch {row['epoch']}/{self.epochs} train_loss {row['train_loss']:.4f} {shown}{best}")
-        tags = {name.replace("_", "/", 1): value for name, value in measured.items()}  # eval/accuracy
+        self.log.say(f"epoch {row['epoch']}/{self.epochs} {shown}{best}")
+        # what was noted of its steps VisualDL has already
+        measured = [name for name in row if name == "train_accuracy" or name.startswith("eval_")]
+        tags = {name.replace("_", "/", 1): row[name] for name in measured}  # eval/accuracy
         self.log.scalars(row["epoch"] * self.steps, tags)
 
 

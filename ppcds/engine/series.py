@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
 from ppcds.config import Recipe
 from ppcds.engine.checkpoint import read_position
+from ppcds.engine.plan import Step
 from ppcds.engine.stop import Stopped
 from ppcds.engine.trainer import Trainer
 from ppcds.errors import UserError
@@ -41,13 +43,13 @@ def run_series(recipes: list[Recipe]) -> None:
             raise stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT) from None
 
 
-def run_chain(recipes: list[Recipe]) -> None:
-    """`run_series` where each recipe starts from what the one before it leaves behind.
+def run_chain(steps: Sequence[Step], recipes: list[Recipe]) -> None:
+    """`run_series` of a chain's recipes, as plan_chain gives them.
 
     Raises UserError if a run was begun before the one it starts from was finished: its start was another.
     """
-    for before, after in zip(recipes, recipes[1:]):
-        if epochs_done(after) is not None and not is_finished(before):
+    for step, before, after in zip(steps[1:], recipes, recipes[1:]):
+        if step.starts_from and epochs_done(after) is not None and not is_finished(before):
             raise UserError(
                 f"{after.run.output_dir} started from other weights than {before.run.output_dir} will end "
                 "with: move it away, or name other folders"

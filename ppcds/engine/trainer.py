@@ -140,14 +140,16 @@ class Trainer:
         }
         means = {name: value / self.steps for name, value in state.sums.items()}
         row.update(means)
-        is_best = False
-        if (state.epoch + 1) % run.evaluate_every == 0 or state.epoch + 1 == self.recipe.optim.epochs:
+        is_best, is_last = False, state.epoch + 1 == self.recipe.optim.epochs
+        if is_last or (state.epoch + 1) % run.evaluate_every == 0:
             row.update(self.evaluation.measure(network, state.epoch, self.stop.check))
             is_best = row[run.best_by] > state.best
         state.history.append(row)
         if is_best:
             state.best = row[run.best_by]
             save_weights(network.state_dict(), self.folder / "best_model.pdparams")
+        if is_last:  # before the checkpoint that calls the run finished
+            save_weights(network.state_dict(), self.folder / "last_model.pdparams")
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
         self._save()
         self.log.metrics(state.history)

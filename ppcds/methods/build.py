@@ -59,8 +59,8 @@ def complete_options(recipe: Recipe) -> None:
 def load_teacher(weights: str) -> Method:
     """A run's method with its weights, in evaluation mode and without gradients.
 
-    weights: best_model.pdparams, around which nothing of the method is restored but its deployed network,
-    or latest.safetensors, which has the training heads too. The recipe is the recipe.yaml beside the file.
+    weights: best_model.pdparams or last_model.pdparams, of which the deployed network is restored alone, or
+    latest.safetensors, which has the training heads too. The recipe is the recipe.yaml beside the file.
     """
     path = Path(weights)
     recipe_file = path.parent / "recipe.yaml"

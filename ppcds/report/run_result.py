@@ -13,6 +13,7 @@ from ppcds.config import Recipe
 from ppcds.engine.series import is_finished, read_seconds
 from ppcds.weights import load_weights, read_metadata
 
+CURVE = ["epoch", "images_seen", "eval_accuracy", "eval_loss"]
 RUNNING_STATISTICS = ("._mean", "._variance")  # of batch norm: counted as images pass, not learned
 
 
@@ -20,7 +21,8 @@ RUNNING_STATISTICS = ("._mean", "._variance")  # of batch norm: counted as image
 class RunResult:
     """A finished run's accuracy, and what it cost.
 
-    curve: columns images_seen and eval_accuracy, a row an evaluated epoch.  seconds: None if not timed.
+    curve: columns epoch, images_seen, eval_accuracy and eval_loss (NaN where that was not measured), a row an
+    evaluated epoch.  seconds: None if not timed.
     parameters: of the deployed network.  evaluated_on: in words, of which images the accuracy is.
     """
 
@@ -52,7 +54,7 @@ def read_result(recipe: Recipe) -> Optional[RunResult]:
     data = json.loads(saved["recipe"])["data"]
     held_back = f"{data['hold_back']:.0%} of train, held back" if data["hold_back"] else "val"
     return RunResult(
-        curve=history[["images_seen", "eval_accuracy"]].dropna(),  # not every epoch need be evaluated
+        curve=history.reindex(columns=CURVE).dropna(subset=["eval_accuracy"]),  # some are not evaluated
         seconds=read_seconds(folder),
         parameters=count_parameters(folder / "best_model.pdparams"),
         evaluated_on=f"{data['root']}: {held_back}",

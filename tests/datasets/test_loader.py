@@ -1,5 +1,8 @@
 """Batches that follow from seed, epoch and position."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from paddle.io import Dataset
@@ -42,6 +45,31 @@ def test_an_example_draws_the_same_views_whoever_reads_it_and_wherever_it_stands
     for views, labels in read([[7, 2, 9], [0, 11]], workers):
         for image, label in zip(views[0], labels):
             np.testing.assert_array_equal(image, everything[int(label)])
+
+
+AFTER_OPENCV = """
+import cv2, numpy as np, time
+from paddle.io import Dataset
+from ppcds.datasets.loader import load_batches
+
+class Images(Dataset):
+    def __len__(self): return 4
+    def __getitem__(self, index): return [cv2.resize(large, (32, 32)).astype("float32")], index
+
+large = np.zeros((2000, 2000, 3), "uint8")
+cv2.setNumThreads(2)
+cv2.resize(large, (1000, 1000))
+time.sleep(0.5)  # until they sleep
+print([labels.tolist() for _, labels in load_batches(Images(), [[0, 1], [2, 3]], num_workers=2)])
+"""
+
+
+def test_reading_processes_start_after_opencv_has_used_its_threads():
+    """They would wait for ever for threads that only the first process has."""
+    done = subprocess.run(
+        [sys.executable, "-c", AFTER_OPENCV], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[[0, 1], [2, 3]]"
 
 
 def test_another_epoch_or_seed_draws_other_views():

@@ -5,13 +5,28 @@ import paddle
 import pytest
 
 from ppcds.datasets.build import build_eval_split, build_train_split
-from ppcds.engine.evaluate import Evaluation, accuracy, predict_logits
+from ppcds.engine.evaluate import Evaluation, accuracy, mean_cross_entropy, predict_logits
 from ppcds.errors import UserError
+from ppcds.losses import cross_entropy
 
 
 def test_accuracy_counts_labelled_rows_alone():
     logits = np.array([[2, 1], [0, 1], [3, 1], [0, 9]])
     assert accuracy(logits, np.array([0, 0, -1, 1])) == pytest.approx(2 / 3)
+
+
+def test_the_loss_is_the_mean_over_labelled_rows_alone():
+    logits = np.array([[2, 1], [0, 1], [np.inf, 0], [-2000, 1000]], np.float32)
+    labels = np.array([0, 0, -1, 0])
+    expected = (np.log(1 + np.exp(-1)) + np.log(1 + np.exp(1)) + 3000) / 3
+    assert mean_cross_entropy(logits, labels) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_loss_is_that_of_training():
+    random = np.random.RandomState(0)
+    logits, labels = random.normal(0, 5, (50, 7)).astype("float32"), random.randint(-1, 7, 50)
+    expected = float(cross_entropy(paddle.to_tensor(logits), paddle.to_tensor(labels)))
+    assert mean_cross_entropy(logits, labels) == pytest.approx(expected, rel=1e-6)
 
 
 def test_predicting_uses_running_statistics_and_puts_the_mode_back():
@@ -44,9 +59,16 @@ def measure(recipe, epoch=0):
 
 def test_the_whole_validation_split_counts_and_as_many_training_images(tiny_recipe):
     oracle, found = measure(tiny_recipe())
-    assert set(found) == {"train_accuracy", "eval_accuracy"}
+    assert set(found) == {"train_accuracy", "eval_accuracy", "eval_loss"}
     assert found["eval_accuracy"] == pytest.approx(2 / 20)
+    assert found["eval_loss"] == pytest.approx(np.log(np.e + 9) - 2 / 20)  # a logit of 1 for class 0, else 0
     assert [len(images) for images in oracle.shown] == [8, 8, 4, 8, 8, 4]
+
+
+def test_a_representation_has_no_loss(tiny_recipe):
+    recipe = tiny_recipe()
+    evaluation = Evaluation(recipe, build_train_split(recipe, 1), build_eval_split(recipe), True)
+    assert set(evaluation.measure(paddle.nn.Flatten(), 0, lambda: None)) == {"eval_accuracy"}
 
 
 def test_training_accuracy_is_of_clean_images_unless_the_recipe_asks_otherwise(tiny_recipe):

@@ -49,6 +49,39 @@ def test_an_encoder_gives_what_its_classifier_would_stand_on(tiny_recipe):
     np.testing.assert_allclose(features, extract_features(bare, shown)[0], rtol=1e-5, atol=1e-6)
 
 
+def test_an_encoder_gives_what_layers_of_its_head_make_of_the_features(tiny_recipe):
+    recipe = tiny_recipe("model.head={widths: [8, 4], batch_norm: hidden}")
+    encoder, shown = build_encoder(recipe.model, recipe.data.size), batches()
+    images = paddle.concat([views[0] for views, _ in shown])
+    below, _ = extract_features(encoder, shown)
+    first, _ = extract_features(encoder, shown, head_layer=1)
+    last, labels = extract_features(encoder, shown, head_layer=2)
+    encoder.eval()
+    linear, norm, _ = encoder.projection.layers[0]
+    by_hand = paddle.nn.functional.relu(norm(linear(paddle.to_tensor(below)))).numpy()
+    np.testing.assert_allclose(first, by_hand, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(last, encoder.project(images)[1].numpy(), rtol=1e-4, atol=1e-6)
+    assert (below.shape, first.shape, last.shape, len(labels)) == ((6, 16), (6, 8), (6, 4), 6)
+
+
+@pytest.mark.parametrize(
+    ("widths", "layer", "said"),
+    [
+        ([8, 4], 3, "head layer 3: the projection head has only 2"),
+        ([], 1, "head layer 1: the projection head has only 0"),
+        (None, 1, "head layer 1: only an encoder has one"),
+    ],
+)
+def test_a_layer_that_the_head_does_not_have_is_refused(tiny_recipe, tmp_path, widths, layer, said):
+    recipe, encoder = tiny_recipe(), network()
+    if widths is not None:
+        recipe = tiny_recipe(f"model.head={{widths: {widths}}}")
+        encoder = build_encoder(recipe.model, recipe.data.size)
+    with pytest.raises(UserError, match=said):
+        features_of_split(encoder, build_eval_split(recipe), tmp_path / "f.npz", recipe, layer)
+    assert not (tmp_path / "f.npz").exists()
+
+
 def test_extracting_changes_neither_weights_nor_statistics_nor_the_mode():
     classifier = network()
     before = {name: tensor.numpy().copy() for name, tensor in classifier.state_dict().items()}
@@ -156,7 +189,8 @@ def test_the_fingerprint_sees_every_cause_of_other_features(tiny_recipe, tiny_sp
     key = fingerprint(first, split, recipe)
     assert key == fingerprint(network(), build_eval_split(tiny_recipe()), tiny_recipe())
 
-    keys = [key, fingerprint(network(num_classes=5), split, recipe)]
+    keys = [key, fingerprint(first, split, recipe, head_layer=1)]
+    keys.append(fingerprint(network(num_classes=5), split, recipe))
     first.bn1._variance.set_value(first.bn1._variance + 1e-6)
     keys.append(fingerprint(first, split, recipe))
     same = network()

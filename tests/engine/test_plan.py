@@ -1,10 +1,21 @@
 """From the words of a command to the recipes it runs."""
 
+import argparse
 from pathlib import Path
 
 import pytest
 
-from ppcds.engine.plan import Step, folder_name, parse_run, plan_chain, plan_runs, split_at_commas
+from ppcds.config import load_recipe
+from ppcds.engine.plan import (
+    Step,
+    add_chain_options,
+    chain_of,
+    folder_name,
+    parse_run,
+    plan_chain,
+    plan_runs,
+    split_at_commas,
+)
 from ppcds.errors import UserError
 
 STEPS = (
@@ -82,13 +93,31 @@ def test_each_step_of_a_chain_starts_from_the_best_weights_of_the_one_before():
     assert [recipe.optim.epochs for recipe in (first, second, third)] == [7, 2, 7]
     assert {recipe.run.seed for recipe in (first, second, third)} == {3}
     assert first.run.output_dir == str(Path("out/pretrain")) and first.model.pretrained is None
-    assert second.model.pretrained == str(Path("out/pretrain/best_model.pdparams"))
-    assert third.method.options()["teacher_weights"] == str(Path("out/finetune/best_model.pdparams"))
+    assert second.model.pretrained == str(Path("out/pretrain/last_model.pdparams"))
+    assert third.method.options()["teacher_weights"] == str(Path("out/finetune/last_model.pdparams"))
+
+
+def test_a_step_that_starts_from_nothing_is_left_as_its_recipe_says():
+    steps = (Step("baseline", "demo"), Step("pretrain", "demo"), *STEPS[1:2])
+    own = {"baseline": [], "pretrain": ["model.pretrained=given.pdparams"], "finetune": []}
+    recipes = plan_chain(steps, [], own, Path("out"))
+    found = [recipe.model.pretrained for recipe in recipes]
+    assert found == [None, "given.pdparams", str(Path("out/pretrain/last_model.pdparams"))]
+
+
+def test_the_options_of_a_chain_are_those_of_its_steps():
+    parser = argparse.ArgumentParser()
+    add_chain_options(parser, STEPS[:2])
+    given = ["-o", "run.seed=3", "--finetune-o", "optim.epochs=2", "--recipes", "demo", "cifar10_cds"]
+    first, second = chain_of(parser.parse_args([*given, "--output", "out"]), STEPS[:2])
+    assert (first.run.seed, second.run.seed, second.optim.epochs) == (3, 3, 2)
+    assert first.optim.epochs != 2 and second.data.layout == load_recipe("cifar10_cds").data.layout
+    assert second.model.pretrained == str(Path("out/pretrain/last_model.pdparams"))
 
 
 def test_a_chain_follows_a_step_that_is_put_elsewhere():
     own = {"pretrain": ["run.output_dir=elsewhere"], "finetune": [], "distill": []}
     first, second, _ = plan_chain(STEPS, [], own, output=None)
     assert first.run.output_dir == "elsewhere"
-    assert second.model.pretrained == str(Path("elsewhere/best_model.pdparams"))
+    assert second.model.pretrained == str(Path("elsewhere/last_model.pdparams"))
     assert second.run.output_dir == "output/demo"  # as the recipe says

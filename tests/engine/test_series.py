@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from ppcds.engine import series
+from ppcds.engine.plan import Step
 from ppcds.engine.series import epochs_done, is_finished, read_seconds, run_chain, run_series
 from ppcds.engine.stop import Stopped
 from ppcds.engine.trainer import Trainer
@@ -191,6 +192,14 @@ def test_a_damaged_time_is_named(tmp_path):
 
 def test_a_step_that_began_from_weights_that_have_changed_since_is_refused(two_runs):
     steady = "optim.schedule.name=constant"
-    run_chain(two_runs(steady))
+    steps = Step("a", "demo"), Step("b", "demo", starts_from="model.pretrained")
+    run_chain(steps, two_runs(steady))
     with pytest.raises(UserError, match="b started from other weights than .*a will end with"):
-        run_chain(two_runs(steady, "optim.epochs=2"))
+        run_chain(steps, two_runs(steady, "optim.epochs=2"))
+
+
+def test_a_step_that_starts_from_nothing_may_be_ahead_of_the_one_before(two_runs, capsys):
+    run_series(two_runs()[1:])
+    run_chain((Step("a", "demo"), Step("b", "demo")), two_runs())
+    said = capsys.readouterr().out
+    assert "a: begins" in said and "b: finished" in said

@@ -37,12 +37,15 @@ def test_a_run_leaves_its_recipe_log_metrics_curves_and_weights(tiny_recipe, tmp
         "vdl",
         "latest.safetensors",
         "best_model.pdparams",
+        "last_model.pdparams",
     }
     metrics = pd.read_csv(run / "metrics.csv")
     assert metrics["epoch"].tolist() == [1, 2]
     parts = [name for name in metrics if name.startswith("train_c")]
     np.testing.assert_allclose(metrics["train_loss"], metrics[parts].sum(axis=1), rtol=1e-6)
-    assert metrics["eval_accuracy"].iloc[-1] == last["eval_accuracy"]
+    for name in ("eval_accuracy", "eval_loss"):
+        assert metrics[name].iloc[-1] == pytest.approx(last[name])
+    assert 0 < last["eval_loss"] < 10
     assert load_recipe(str(run / "recipe.yaml")).method.options()["temperature"] == 0.07
     log = (run / "train.log").read_text()
     assert "processor: " in log and "step 5/5" in log and "reader_cost" in log and "images/s" in log
@@ -54,8 +57,10 @@ def test_visualdl_holds_the_losses_the_rates_the_accuracies_and_the_views(tiny_r
     reader = LogReader(file_path=str(next((tmp_path / "run" / "vdl").iterdir())))
     tags = reader.get_tags()
     wanted = {"loss", "cross_entropy", "contrastive_stage1", "learning_rate", "images_per_second", "accuracy"}
-    assert {f"train/{name}" for name in wanted} | {"eval/accuracy"} <= set(tags["scalar"])
-    assert [record.id for record in reader.get_data("scalar", "eval/accuracy")] == [5, 10]
+    assert {f"train/{name}" for name in wanted} | {"eval/accuracy", "eval/loss"} <= set(tags["scalar"])
+    for tag in ("eval/accuracy", "eval/loss"):
+        assert [record.id for record in reader.get_data("scalar", tag)] == [5, 10]
+    assert "eval_loss" not in (tmp_path / "run" / "train.log").read_text()  # which has no room for it
     assert tags["image"] == ["views"]
 
 

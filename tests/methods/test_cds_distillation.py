@@ -101,18 +101,6 @@ def test_a_linear_layer_adapts_each_embedding_where_widths_differ(
     assert shapes == ([adapter] * 4 if adapter else [])
 
 
-@pytest.mark.parametrize("stage_target", ["embeddings", "similarities"])
-def test_gradients_reach_the_student_and_its_adapters_and_nothing_of_the_teacher(
-    make_classifier, make_teacher, make_views, labels, stage_target
-):
-    teacher = make_teacher()
-    method = CDSDistillation(make_classifier(), teacher, stage_target=stage_target)
-    method(make_views(2), labels)["loss"].backward()
-    silent = [n for n, p in method.named_parameters() if not p.stop_gradient and p.grad is None]
-    assert silent == []
-    assert not [n for n, p in teacher.named_parameters() if p.grad is not None or not p.stop_gradient]
-
-
 def test_each_stage_learns_from_the_same_stage_of_a_teacher_with_more_heads(
     make_classifier, make_teacher, make_views, labels
 ):

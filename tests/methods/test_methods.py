@@ -31,7 +31,7 @@ CLASSIFIERS = [
     *("cds_distillation official", "simclr_online_probe"),
 ]
 EVERY = PRETRAINING + ON_CLASSIFIERS + CLASSIFIERS
-FROZEN = [name for name in EVERY if name == "byol tau 1" or name.startswith(("linear", "distil", "cds_distil"))]
+FROZEN = ["byol tau 1", *(name for name in EVERY if name.startswith(("linear", "distil", "cds_distil")))]
 WITHOUT_GRADIENT = {  # beginnings of names
     "moco": ["key_encoder."],
     "byol": ["target."],
@@ -99,6 +99,10 @@ def make(make_encoder, make_classifier, make_views):
     return lambda name, seed=0: makers[name](seed)
 
 
+def test_every_method_is_among_them():
+    assert {name.split()[0] for name in EVERY} == set(METHODS)
+
+
 def train(method, views, labels, steps, learning_rate=0.05):
     """The loss before each step and at the end."""
     optimizer = paddle.optimizer.Momentum(
@@ -152,13 +156,17 @@ def test_what_is_frozen_is_byte_identical_after_ten_steps_in_training_mode(name,
     assert checksums({"deployed": method.deployed()}) != trained
 
 
-# Not MoCo: its queue fills with these very images, so that its loss cannot fall (see test_moco).
-@pytest.mark.parametrize("name", [name for name in EVERY if name != "moco"])
-def test_thirty_steps_lower_the_loss_on_eight_images(name, make, make_views, labels):
+# Not MoCo: its queue fills with these very images, so that its loss cannot fall (see test_moco). Not the
+# online probe: without batch norm its encoder needs Adam (see test_simclr_online_probe).
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in ("moco", "simclr_online_probe")])
+def test_thirty_steps_overfit_eight_images(name, make, make_views, labels):
     method = make(name)
+    views = make_views(method.views_used)
     rate = 0.2 if name.startswith("linear") else 0.05  # one layer alone is slow
-    losses = train(method, make_views(method.views_used), labels, 30, rate)
+    losses = train(method, views, labels, 30, rate)
     assert losses[-1] < 0.7 * losses[0], losses
+    if name in CLASSIFIERS and "distillation" not in name:  # this teacher does not know the images
+        assert float(method(views, labels)["cross_entropy"]) < 0.1
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -192,8 +200,8 @@ def test_the_deployed_network_gives_the_methods_logits_and_has_no_training_heads
     deployed = method.deployed()
     logits = deployed(images)
     assert logits.shape == [8, 4]
-    own = ("conv1.", "bn1.", "layer", "fc.", "backbone.", "projection.layers.0.")  # a head's first layer stays
-    assert not [key for key in deployed.state_dict() if not key.startswith(own)]
+    for_training = ("heads.", "classifiers.", "adapters.", "projection.layers.1.")
+    assert not [key for key in deployed.state_dict() if key.startswith(for_training)]
     if hasattr(method, "network"):
         inside = method.network(images)[0]
         np.testing.assert_array_equal(logits.numpy(), inside.numpy())

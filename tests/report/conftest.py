@@ -9,6 +9,7 @@ import pytest
 
 from ppcds.config import load_recipe
 from ppcds.engine.checkpoint import TrainState
+from ppcds.methods.build import complete_options
 from ppcds.weights import save_weights
 
 NETWORK = {"conv1.weight": (4, 3, 3, 3), "bn1.weight": (4,), "bn1._mean": (4,), "bn1._variance": (4,)}
@@ -26,9 +27,9 @@ def make_run(tmp_path):
         folder = tmp_path / name
         given = [f"optim.epochs={epochs or len(accuracies)}", f"run.output_dir={folder}", *overrides]
         recipe = load_recipe("demo", ["method.name=supervised", "optim.schedule.name=constant", *given])
-        options = {"views": 1, "softmax_twice": False, "augmentation": None}
-        saved = recipe.model_dump(mode="json")
-        saved["method"] = {**options, **saved["method"]}
+        complete = recipe.model_copy(deep=True)
+        complete_options(complete)  # as a run saves it
+        saved = complete.model_dump(mode="json")
         saved["data"]["classes"] = ["a", "b"]
         history = [
             {"epoch": number, "images_seen": number * images, "eval_accuracy": accuracy}
