@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from ppcds.weights import load_weights, save_weights
@@ -202,3 +203,43 @@ def test_the_log_of_a_run_has_a_line_a_step_with_its_costs(tiny_sports10, tmp_pa
         "eta ",
     ):
         assert all(word in line for line in steps), word
+
+
+SIMCLR = ["method.name=simclr", "model.head={widths: [8]}", "optim.epochs=1"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "measure", "tool"),
+    [
+        (
+            ["method.name=supervised", "optim.epochs=1"],
+            "validation accuracy",
+            "eval.py --weights {}/best_model",
+        ),
+        (SIMCLR, "validation nearest-neighbour accuracy", "probe.py --weights {}/last_model"),
+        (
+            [*SIMCLR, "data.hold_back=0.25"],
+            "held-back nearest-neighbour accuracy",
+            "probe.py --weights {}/last_model",
+        ),
+    ],
+)
+def test_the_last_lines_name_what_was_measured_and_a_tool_that_takes_the_weights(
+    main, tiny_sports10, tmp_path, capsys, overrides, measure, tool
+):
+    run = tmp_path / "run"
+    given = [part for override in overrides for part in ("-o", override)]
+    assert main([*command(tiny_sports10, run)[2:], *given]) == 0
+    said = capsys.readouterr().out
+    assert f"Done: {measure} 0." in said and f"python tools/{tool.format(run)}.pdparams" in said
+
+
+def test_the_best_accuracy_is_that_of_the_best_model_whatever_it_was_chosen_by(
+    main, tiny_sports10, tmp_path, capsys
+):
+    run = tmp_path / "run"
+    ten = ["-o", "run.ten_batch_accuracy=true", "-o", "run.best_by=eval_accuracy_ten_batches"]
+    assert main([*command(tiny_sports10, run)[2:], *ten]) == 0
+    metrics = pd.read_csv(run / "metrics.csv")
+    best = metrics["eval_accuracy"][metrics["eval_accuracy_ten_batches"].idxmax()]
+    assert f"after the last epoch, best {best:.4f}." in capsys.readouterr().out

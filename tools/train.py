@@ -41,12 +41,18 @@ def main() -> int:
         device = f" --device {args.device}" if args.device else ""
         print(f"Go on with: python tools/train.py --resume {quote(recipe.run.output_dir)}{device}")
         return 128 + stopped.signum
-    folder = Path(recipe.run.output_dir)
-    accuracy, best = last["eval_accuracy"], trainer.state.best
-    print(f"Done: validation accuracy {accuracy:.4f} after the last epoch, best {best:.4f}.")
-    print(f"  results    {folder}/metrics.csv, train.log, best_model.pdparams, recipe.yaml")
+    folder, representation = Path(recipe.run.output_dir), trainer.method.representation
+    split = "held-back" if recipe.data.hold_back else "validation"
+    measure = "nearest-neighbour accuracy" if representation else "accuracy"
+    measured = [row for row in trainer.state.history if "eval_accuracy" in row]
+    best = max(measured, key=lambda row: row[recipe.run.best_by])["eval_accuracy"]  # best_model.pdparams'
+    print(f"Done: {split} {measure} {last['eval_accuracy']:.4f} after the last epoch, best {best:.4f}.")
+    files = "metrics.csv, train.log, recipe.yaml, best_model.pdparams, last_model.pdparams"
+    print(f"  results    {folder}/{files}")
     print(f"  curves     visualdl --logdir {quote(str(folder / 'vdl'))}")
-    print(f"  evaluate   python tools/eval.py --weights {quote(str(folder / 'best_model.pdparams'))}")
+    # an encoder gives no classes to evaluate, and what later runs start from is its last epoch
+    tool, weights = ("probe.py", "last_model") if representation else ("eval.py", "best_model")
+    print(f"  evaluate   python tools/{tool} --weights {quote(str(folder / f'{weights}.pdparams'))}")
     return 0
 
 

@@ -70,7 +70,11 @@ class Trainer:
         for name, checksum in self.state.frozen.items():
             self.log.say(f"the {name} stays as it is (SHA-256 {checksum[:16]}, checked after each epoch)")
         if self.resume:
-            self.log.say(f"Going on after step {self.state.step} of epoch {self.state.epoch + 1}")
+            step, epoch = self.state.step, self.state.epoch + 1
+            finished = epoch > self.recipe.optim.epochs
+            self.log.say(
+                "All epochs are done" if finished else f"Going on after step {step} of epoch {epoch}"
+            )
         show_views(self.log, self.train_split, self.recipe.run.seed, self._batches(epoch=0)[0][:16])
         epochs = self.recipe.optim.epochs
         done = self.state.epoch * self.steps + self.state.step
