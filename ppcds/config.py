@@ -50,6 +50,7 @@ class ModelSection(Section):
     head: Optional[HeadSection] = None  # what representations are learned through
     from_head_layer: Count = 0  # layers of the head that a classifier keeps below it
     pretrained: Optional[str] = None  # weights to start from (.pdparams, .safetensors)
+    new_classifier: bool = False  # leave the classifier of those weights out
 
 
 class DataSection(Section):

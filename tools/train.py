@@ -45,8 +45,11 @@ def main() -> int:
     split = "held-back" if recipe.data.hold_back else "validation"
     measure = "nearest-neighbour accuracy" if representation else "accuracy"
     measured = [row for row in trainer.state.history if "eval_accuracy" in row]
-    best = max(measured, key=lambda row: row[recipe.run.best_by])["eval_accuracy"]  # best_model.pdparams'
-    print(f"Done: {split} {measure} {last['eval_accuracy']:.4f} after the last epoch, best {best:.4f}.")
+    if measured:
+        best = max(measured, key=lambda row: row[recipe.run.best_by])["eval_accuracy"]  # best_model.pdparams'
+        print(f"Done: {split} {measure} {last['eval_accuracy']:.4f} after the last epoch, best {best:.4f}.")
+    else:
+        print("Done; without a label in train nothing could be measured.")
     files = "metrics.csv, train.log, recipe.yaml, best_model.pdparams, last_model.pdparams"
     print(f"  results    {folder}/{files}")
     print(f"  curves     visualdl --logdir {quote(str(folder / 'vdl'))}")

@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +22,10 @@ from ppcds.runtime import seed_example, seed_for
 
 
 class SeededExamples(Dataset):
-    """A data set whose i-th example draws its views from (seed, epoch, i), whichever process makes it."""
+    """A data set whose i-th example draws its views from (seed, epoch, i), whichever process makes it.
+
+    Number i + k * len is example i when it comes for the (k+1)-th time in an epoch: other views of it.
+    """
 
     def __init__(self, dataset: Dataset, seed: int, epoch: int) -> None:
         super().__init__()
@@ -32,7 +36,7 @@ class SeededExamples(Dataset):
 
     def __getitem__(self, index: int):
         seed_example(self.seed, self.epoch, int(index))
-        return self.dataset[index]
+        return self.dataset[int(index) % len(self.dataset)]
 
 
 def batches_of(
@@ -57,7 +61,8 @@ def train_batches(
     """The shuffled batches of an epoch. Raises UserError if drop_last would leave none.
 
     labelled_per_batch: so many rows of each batch have a label and the others none, in as many batches as
-    without it; needs `dataset.labels` (int64 [N], -1 = unlabelled). See mixed_batches.
+    without it; needs `dataset.labels` (int64 [N], -1 = unlabelled). See mixed_batches. A row that comes
+    again is numbered on by len(dataset): SeededExamples draws other views of it.
     """
     count = len(dataset)
     if drop_last and count < batch_size:
@@ -68,7 +73,20 @@ def train_batches(
     if labelled_per_batch is None:
         return batches_of(count, batch_size, drop_last, seed_for(seed, epoch))
     steps = count // batch_size if drop_last else math.ceil(count / batch_size)
-    return mixed_batches(dataset.labels, batch_size, labelled_per_batch, steps, seed, epoch)
+    batches = mixed_batches(dataset.labels, batch_size, labelled_per_batch, steps, seed, epoch)
+    return _number_repeats(batches, count)
+
+
+def _number_repeats(batches: list[list[int]], count: int) -> list[list[int]]:
+    """Row r as r + k * count where it stands for the (k+1)-th time, for SeededExamples."""
+    seen: Counter[int] = Counter()
+    numbered = []
+    for rows in batches:
+        numbered.append([])
+        for row in rows:
+            numbered[-1].append(row + seen[row] * count)
+            seen[row] += 1
+    return numbered
 
 
 def load_batches(

@@ -15,6 +15,7 @@ import paddle
 
 from ppcds.config import Recipe, changed_keys
 from ppcds.errors import UserError
+from ppcds.methods import METHODS
 from ppcds.weights import first_not_finite, load_weights, read_metadata, save_weights, set_weights
 
 MAY_CHANGE = {
@@ -67,7 +68,9 @@ def read_position(path: Path, recipe: Recipe) -> TrainState:
         raise UserError(f"{path} is not a checkpoint of a run: it holds no position and recipe")
     before = json.loads(metadata["recipe"])
     changed = set(changed_keys(before, recipe.model_dump(mode="json"))) - MAY_CHANGE
-    if "cosine" not in (recipe.optim.schedule.name, *recipe.method.options().values()):
+    options = recipe.method.options()
+    followed = [options.get(name) for name in METHODS[recipe.method.name].schedules]
+    if recipe.optim.schedule.name != "cosine" and set(followed) <= {"constant"}:
         changed.discard("optim.epochs")  # else what was done so far would have been done otherwise
     if recipe.data.classes is None:
         changed.discard("data.classes")  # which a run fills in

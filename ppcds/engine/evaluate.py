@@ -51,7 +51,7 @@ class Evaluation:
     notebook's way, on their first training view. run.ten_batch_accuracy adds the notebook's other measure:
     ten shuffled batches of the validation split, the incomplete one dropped.
     representation: the network gives features; eval_accuracy is then that of the weighted nearest neighbours
-    among those training images, and nothing else is measured.
+    among those training images, and nothing else is measured. Without a label in train that cannot be.
     """
 
     def __init__(
@@ -68,9 +68,11 @@ class Evaluation:
         self.train_split.views = train_split.views[:1]
         if recipe.run.train_accuracy == "clean":
             self.train_split.views = eval_split.views
+        if representation:
+            self.train_split.views = eval_split.views  # the bank is shown as the queries are
+            if recipe.run.ten_batch_accuracy:
+                raise UserError(f"run.ten_batch_accuracy: method {recipe.method.name} trains no classifier")
         labelled = np.flatnonzero(train_split.labels >= 0)
-        if not len(labelled):
-            raise UserError(f"{train_split.root}: no training image has a label")
         chosen = np.random.RandomState(seed_for(recipe.run.seed)).permutation(labelled)[: len(eval_split)]
         self.train_rows = np.sort(chosen)
 
@@ -88,10 +90,14 @@ class Evaluation:
             self.train_rows[rows].tolist() for rows in batches_of(len(self.train_rows), size, False)
         ]
         eval_batches = batches_of(count, size, drop_last=False)
+        if self.representation and not len(self.train_rows):
+            return {}  # no neighbours with a label
         if self.representation:
             bank, queries = load(self.train_split, train_batches), load(self.eval_split, eval_batches)
             return {"eval_accuracy": measure_knn(network, bank, queries, check)}
-        found = {"train_accuracy": accuracy(*predicted(self.train_split, train_batches))}
+        found = {}
+        if train_batches:  # none where no training image has a label
+            found["train_accuracy"] = accuracy(*predicted(self.train_split, train_batches))
         logits, labels = predicted(self.eval_split, eval_batches)
         found["eval_accuracy"] = accuracy(logits, labels)
         found["eval_loss"] = mean_cross_entropy(logits, labels)

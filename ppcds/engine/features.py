@@ -46,7 +46,7 @@ def extract_features(
 
     def features_of(images: paddle.Tensor) -> paddle.Tensor:
         if hasattr(network, "classify"):
-            return network.features(network.stage_features(images)[-1])
+            return network.encode(images)
         features = network(images)
         return network.projection(features, num_layers=head_layer) if head_layer else features
 

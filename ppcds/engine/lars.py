@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import paddle
 
 TRUST = 0.001  # eta of the paper: length of a step at rate 1, as a share of the weight's norm
@@ -15,6 +17,7 @@ class Lars(paddle.optimizer.Optimizer):
         g += weight_decay * w;  trust = TRUST * |w| / |g|, 1 where |w| or |g| is 0
         velocity = momentum * velocity + r * trust * g;  w -= velocity
 
+    plain: weights that keep the decay and have trust 1, a classifier's (head_supervised in SimCLR's code).
     Biases and the scales and shifts of batch norm, of one dimension, have neither decay nor trust. The rate
     is part of the velocity, so that a lower rate leaves the speed gained before: unlike
     paddle.optimizer.Momentum, like lars_optimizer.py of google-research/simclr. Paddle's own
@@ -23,11 +26,17 @@ class Lars(paddle.optimizer.Optimizer):
     """
 
     def __init__(
-        self, learning_rate: float, momentum: float, weight_decay: float, parameters: list[paddle.Tensor]
+        self,
+        learning_rate: float,
+        momentum: float,
+        weight_decay: float,
+        parameters: list[paddle.Tensor],
+        plain: Iterable[paddle.Tensor] = (),
     ) -> None:
         super().__init__(learning_rate=learning_rate, parameters=parameters)
         self._momentum = momentum
         self._weight_decay = weight_decay
+        self._plain = {parameter.name for parameter in plain}
 
     def _create_accumulators(self, block, parameters: list[paddle.Tensor]) -> None:
         for parameter in parameters:
@@ -39,7 +48,8 @@ class Lars(paddle.optimizer.Optimizer):
         rate = self._create_param_lr(param_and_grad)
         if weight.ndim > 1:
             gradient = gradient + self._weight_decay * weight
-            rate = rate * _trust(weight, gradient)
+            if weight.name not in self._plain:
+                rate = rate * _trust(weight, gradient)
         velocity.scale_(self._momentum)
         velocity.add_(rate * gradient)
         weight.subtract_(velocity)

@@ -10,12 +10,18 @@ from ppcds.config import OptimSection
 from ppcds.engine.lars import Lars
 
 
-def build_optimizer(optim: OptimSection, parameters: Iterable[paddle.Tensor]) -> paddle.optimizer.Optimizer:
+def build_optimizer(
+    optim: OptimSection, parameters: Iterable[paddle.Tensor], classifier: Iterable[paddle.Tensor] = ()
+) -> paddle.optimizer.Optimizer:
     """The optimiser of those parameters that are trained; `set_lr` gives it the rate of each step.
+
+    classifier: those of them that belong to the deployed classifier, which LARS does not adapt.
 
     Momentum and Adam add the weight decay to the gradient, as torch.optim.SGD and torch.optim.Adam do it.
     """
     trained = [parameter for parameter in parameters if not parameter.stop_gradient]
+    if optim.name == "lars":
+        return Lars(optim.learning_rate, optim.momentum, optim.weight_decay, trained, classifier)
     return OPTIMIZERS[optim.name](optim, trained)
 
 
@@ -25,10 +31,6 @@ def momentum(optim: OptimSection, trained: list[paddle.Tensor]) -> paddle.optimi
     )
 
 
-def lars(optim: OptimSection, trained: list[paddle.Tensor]) -> paddle.optimizer.Optimizer:
-    return Lars(optim.learning_rate, optim.momentum, optim.weight_decay, trained)
-
-
 def adam(optim: OptimSection, trained: list[paddle.Tensor]) -> paddle.optimizer.Optimizer:
     """Betas 0.9 and 0.999, epsilon 1e-8 as in the paper and in PyTorch (Keras: 1e-7)."""
     return paddle.optimizer.Adam(
@@ -36,4 +38,4 @@ def adam(optim: OptimSection, trained: list[paddle.Tensor]) -> paddle.optimizer.
     )
 
 
-OPTIMIZERS = {"momentum": momentum, "lars": lars, "adam": adam}
+OPTIMIZERS = {"momentum": momentum, "adam": adam}

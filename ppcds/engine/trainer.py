@@ -41,11 +41,14 @@ class Trainer:
         self.eval_split = build_held_back_split(recipe) if recipe.data.hold_back else build_eval_split(recipe)
         recipe.data.classes = list(self.eval_split.classes)
         seed_step(recipe.run.seed)  # the first weights
-        self.method = build_method(recipe, len(self.eval_split.classes))
+        self.method = build_method(recipe, len(self.eval_split.classes), pretrained=not resume)
         self.train_split = build_train_split(recipe, self.method.views_used)
         self.steps = len(self._batches(epoch=0))
         self.evaluation = Evaluation(recipe, self.train_split, self.eval_split, self.method.representation)
-        self.optimizer = build_optimizer(recipe.optim, self.method.parameters())
+        classifier = getattr(self.method.deployed(), "fc", None)
+        self.optimizer = build_optimizer(
+            recipe.optim, self.method.parameters(), classifier.parameters() if classifier else ()
+        )
         self.state = TrainState(frozen=checksums(self.method.frozen()))
         self.resume = resume
         if resume:
@@ -123,7 +126,7 @@ class Trainer:
                 self.optimizer.clear_grad()
                 self.method.after_step()
                 state.step += 1
-                state.images_seen += len(labels) * len(views)
+                state.images_seen += len(labels) * (self.method.views_made or len(views))
                 sums = [(f"train_{name}", value) for name, value in parts.items()]
                 sums += [(f"noted_{name}", value) for name, value in notes.items()]
                 for name, value in sums:
@@ -147,10 +150,10 @@ class Trainer:
         is_best, is_last = False, state.epoch + 1 == self.recipe.optim.epochs
         if is_last or (state.epoch + 1) % run.evaluate_every == 0:
             row.update(self.evaluation.measure(network, state.epoch, self.stop.check))
-            is_best = row[run.best_by] > state.best
+            is_best = row.get(run.best_by, math.inf) > state.best  # where nothing can be measured: the last
         state.history.append(row)
         if is_best:
-            state.best = row[run.best_by]
+            state.best = row.get(run.best_by, state.best)
             save_weights(network.state_dict(), self.folder / "best_model.pdparams")
         if is_last:  # before the checkpoint that calls the run finished
             save_weights(network.state_dict(), self.folder / "last_model.pdparams")

@@ -8,15 +8,17 @@ from pathlib import Path
 from ppcds.config import Recipe, load_recipe
 from ppcds.errors import UserError
 from ppcds.methods import METHODS, Method
+from ppcds.methods.freeze import freeze
 from ppcds.methods.supervised import Supervised
 from ppcds.models import build_encoder, build_network, load_pretrained
 from ppcds.options import check_options, did_you_mean
 from ppcds.weights import load_weights, read_metadata, set_weights
 
 
-def build_method(recipe: Recipe, num_classes: int) -> Method:
+def build_method(recipe: Recipe, num_classes: int, pretrained: bool = True) -> Method:
     """The recipe's method around the recipe's network, its unset options filled in with their defaults.
 
+    pretrained: whether to start from model.pretrained; a run that is resumed does not need that file.
     A constructor's first parameters say by their names what it is built around: backbone, encoder, teacher.
     Raises UserError for an unknown method or option, and for weights of another network.
     """
@@ -26,14 +28,15 @@ def build_method(recipe: Recipe, num_classes: int) -> Method:
     wanted = inspect.signature(method).parameters
     layers = {}
     if "teacher" in wanted:
-        layers["teacher"] = load_teacher(options.pop("teacher_weights"))
+        layers["teacher"] = load_teacher(options.pop("teacher_weights"), recipe)
     if "encoder" in wanted:
         layers["encoder"] = network = build_encoder(model, size)
     else:
         layers["backbone"] = network = build_network(model, num_classes, size)
     started_from = ""
-    if model.pretrained:
-        started_from = load_pretrained(network, load_weights(model.pretrained), model.pretrained)
+    if model.pretrained and pretrained:
+        arrays = load_weights(model.pretrained)
+        started_from = load_pretrained(network, arrays, model.pretrained, model.new_classifier)
     built = method(**layers, **options)
     built.started_from = started_from
     return built
@@ -56,11 +59,12 @@ def complete_options(recipe: Recipe) -> None:
         setattr(section, name, value)  # the saved recipe is complete
 
 
-def load_teacher(weights: str) -> Method:
+def load_teacher(weights: str, student: Recipe) -> Method:
     """A run's method with its weights, in evaluation mode and without gradients.
 
     weights: best_model.pdparams or last_model.pdparams, of which the deployed network is restored alone, or
     latest.safetensors, which has the training heads too. The recipe is the recipe.yaml beside the file.
+    Raises UserError if its classes or its evaluation view are not the student's.
     """
     path = Path(weights)
     recipe_file = path.parent / "recipe.yaml"
@@ -71,6 +75,12 @@ def load_teacher(weights: str) -> Method:
     if not recipe.data.classes:
         raise UserError(
             f"{recipe_file}: data.classes is missing, and the teacher's classifier needs its number"
+        )
+    if student.data.classes and student.data.classes != recipe.data.classes:
+        raise UserError(f"method.teacher_weights: {recipe_file} has other data.classes, or in another order")
+    if student.views.eval != recipe.views.eval:
+        raise UserError(
+            f"method.teacher_weights: {recipe_file} has other views.eval, so it saw other colours"
         )
     num_classes = len(recipe.data.classes)
     arrays = load_weights(path)
@@ -84,7 +94,4 @@ def load_teacher(weights: str) -> Method:
             raise UserError(f"{path} is an encoder without classifier: fine-tune it first")
         teacher = Supervised(build_network(recipe.model, num_classes, recipe.data.size))
         set_weights(teacher.deployed(), arrays, str(path))
-    teacher.eval()
-    for parameter in teacher.parameters():
-        parameter.stop_gradient = True
-    return teacher
+    return freeze(teacher)

@@ -6,11 +6,11 @@ import math
 from typing import Annotated, Literal
 
 import paddle
-from paddle import nn
 from pydantic import Field
 
 from ppcds.losses import byol_loss
 from ppcds.methods.ema import copy_without_gradient, ema_update
+from ppcds.methods.freeze import hold_statistics
 from ppcds.methods.method import Method, with_total
 from ppcds.models import Encoder, ProjectionHead
 
@@ -26,6 +26,7 @@ class BYOL(Method):
     """
 
     views_used = 2
+    schedules = ("tau_schedule",)
     representation = True
 
     def __init__(
@@ -40,11 +41,9 @@ class BYOL(Method):
         width = encoder.projection.out_dim
         self.predictor = ProjectionHead(width, [predictor_width, width], batch_norm="hidden")
         self.target = copy_without_gradient(encoder)
-        for layer in self.target.sublayers():
-            if isinstance(layer, (nn.BatchNorm1D, nn.BatchNorm2D)):
-                # In training it normalises by its batch, as the online network does, but its own running
-                # statistics stay as after_step leaves them. (Paddle's momentum is the share that is kept.)
-                layer._momentum = 1.0
+        # In training it normalises by its batch, as the online network does, but its own running statistics
+        # stay as after_step leaves them.
+        hold_statistics(self.target)
         self.tau = tau
         self.tau_schedule = tau_schedule
 

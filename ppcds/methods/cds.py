@@ -47,6 +47,7 @@ class ContrastiveDeepSupervision(Method):
     """
 
     views_used = 2
+    schedules = ("weight_schedule",)
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from pydantic import Field
 from ppcds.errors import UserError
 from ppcds.losses import distillation_loss, embedding_distance, similarity_distillation_loss
 from ppcds.methods.cds import ContrastiveDeepSupervision, OneOrEach, Stages, Widths
+from ppcds.methods.freeze import freeze, hold_statistics
 from ppcds.methods.method import Method, with_total
 from ppcds.models import CDSNetwork
 from ppcds.models.initialise import initialise
@@ -33,6 +34,7 @@ class CDSDistillation(Method):
     """
 
     views_used = 2
+    schedules = ("weight_schedule",)
 
     def __init__(
         self,
@@ -56,7 +58,10 @@ class CDSDistillation(Method):
             backbone, contrast, weight, temperature, stages, mlp, classified_views, weight_schedule
         )
         teacher_network = _network_of(teacher, self.network)
-        _freeze(teacher_network, teacher_mode)
+        freeze(teacher_network)
+        if teacher_mode == "train":
+            hold_statistics(teacher_network)
+            teacher_network.train()
         # Not a sublayer: neither checkpoints nor the optimiser hold it, and train() leaves its mode alone.
         self.outside = (teacher_network,)
         self.adapters = nn.LayerDict()
@@ -130,17 +135,6 @@ def _network_of(teacher: Method, student: CDSNetwork) -> CDSNetwork:
             f"{key}: the teacher has no head on the stages {missing}: leave them out of method.stages"
         )
     return network
-
-
-def _freeze(teacher: CDSNetwork, mode: str) -> None:
-    teacher.eval()
-    for parameter in teacher.parameters():
-        parameter.stop_gradient = True
-    if mode == "train":
-        teacher.train()
-        for layer in teacher.sublayers():
-            if isinstance(layer, (nn.BatchNorm1D, nn.BatchNorm2D)):
-                layer._momentum = 1.0  # a running statistic keeps this share of itself: all of it
 
 
 def _embedding_width(network: CDSNetwork) -> int:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ppcds.errors import UserError
 from ppcds.losses import cross_entropy, distillation_loss
+from ppcds.methods.freeze import freeze
 from ppcds.methods.method import Method, with_total
 
 
@@ -39,11 +40,8 @@ class Distillation(Method):
                 f"method.teacher_weights: the teacher tells {classes} classes apart and the student "
                 f"{backbone.num_classes}: use a teacher that was trained on these classes"
             )
-        network.eval()
-        for parameter in network.parameters():
-            parameter.stop_gradient = True
         # Not a sublayer: neither checkpoints nor the optimiser hold it, and train() leaves its mode alone.
-        self.outside = (network,)
+        self.outside = (freeze(network),)
 
     def forward(self, views, labels):
         (images,) = views

@@ -26,7 +26,7 @@ class LinearClassifier(Method):
     def forward(self, views, labels):
         (images,) = views
         with paddle.no_grad():
-            features = self.backbone.features(self.backbone.stage_features(images)[-1])
+            features = self.backbone.encode(images)
         return with_total({"cross_entropy": cross_entropy(self.backbone.fc(features), labels)})
 
     def train(self):

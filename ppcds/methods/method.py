@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import paddle
 
 from ppcds.losses import embedding_health
@@ -11,6 +13,8 @@ class Method(paddle.nn.Layer):
     """A network and everything that only training needs.
 
     views_used: how many of the recipe's training views an example needs.
+    views_made: how many views of an image it makes itself, None if the recipe's are all.
+    schedules: names of options that, unless they are "constant", follow `progress`.
     representation: whether it learns features without a classifier; `deployed()` is then an Encoder, and
     what is measured of it each epoch is the accuracy of its nearest neighbours.
     progress: share of the run's steps that are done, 0 to 1; the trainer sets it before each step.
@@ -18,6 +22,8 @@ class Method(paddle.nn.Layer):
     """
 
     views_used = 1
+    views_made: Optional[int] = None
+    schedules: tuple[str, ...] = ()
     representation = False
     progress = 0.0
     started_from = ""

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from ppcds.losses import cross_entropy
 from ppcds.methods.method import Method, with_total
-from ppcds.models.initialise import initialise
 from ppcds.transforms.batched import BatchedAugmentation
 
 
@@ -19,8 +18,7 @@ class Supervised(Method):
     views: 1, or 2 as the control that sees as many images a step as a contrastive method does.
     softmax_twice: the notebook's error, softmax before a cross entropy that applies softmax again.
     augmentation: of the whole batch, for views that are plain images from 0 to 1 (the Keras example).
-    From weights of a pretraining run (model.pretrained) this is fine-tuning; new_classifier draws anew the
-    classifier that those weights may have.
+    From weights of a pretraining run (model.pretrained) this is fine-tuning.
     """
 
     def __init__(
@@ -29,15 +27,12 @@ class Supervised(Method):
         views: Annotated[int, Field(gt=0)] = 1,
         softmax_twice: bool = False,
         augmentation: Optional[BatchedAugmentation] = None,
-        new_classifier: bool = False,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.views_used = views
         self.softmax_twice = softmax_twice
         self.augmentation = augmentation
-        if new_classifier:
-            initialise(backbone.fc)
 
     def forward(self, views, labels):
         images = paddle.concat(views)

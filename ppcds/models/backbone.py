@@ -39,6 +39,10 @@ class Backbone(nn.Layer):
         """Last stage's map [N, C, H, W] -> its average [N, feature_dim], the vector below the classifier."""
         return F.adaptive_avg_pool2d(last_stage, 1).flatten(1)
 
+    def encode(self, images: paddle.Tensor) -> paddle.Tensor:
+        """images [N, 3, H, W] -> features [N, feature_dim], whether there is a classifier or not."""
+        return self.features(self.stage_features(images)[-1])
+
     def classify(self, last_stage: paddle.Tensor) -> paddle.Tensor:
         """Last stage's map [N, C, H, W] -> logits [N, num_classes]."""
         return self.fc(self.features(last_stage))

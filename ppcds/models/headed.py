@@ -33,6 +33,10 @@ class HeadedClassifier(nn.Layer):
         """Last stage's map [N, C, H, W] -> output of the head's layers [N, feature_dim]."""
         return self.projection(self.backbone.features(last_stage))
 
+    def encode(self, images: paddle.Tensor) -> paddle.Tensor:
+        """images [N, 3, H, W] -> features [N, feature_dim]."""
+        return self.features(self.stage_features(images)[-1])
+
     def classify(self, last_stage: paddle.Tensor) -> paddle.Tensor:
         return self.fc(self.features(last_stage))
 

@@ -15,12 +15,15 @@ from ppcds.models.headed import HeadedClassifier
 from ppcds.weights import set_weights
 
 
-def load_pretrained(network: nn.Layer, arrays: Mapping[str, np.ndarray], source: str) -> str:
+def load_pretrained(
+    network: nn.Layer, arrays: Mapping[str, np.ndarray], source: str, new_classifier: bool = False
+) -> str:
     """Start a backbone, a HeadedClassifier or an Encoder from the weights of any of the three.
 
     The backbone has to fit completely. The classifier `fc` is taken if it fits and stood on the same layers,
-    and starts anew otherwise; layers of the projection head that the network lacks are left out; an Encoder's
-    head starts anew if the file has none. CDSNetwork and DeepSupervisionNetwork get their backbone set.
+    and starts anew otherwise, or by `new_classifier`; layers of the projection head that the network lacks
+    are left out; an Encoder's head starts anew if there is none in the file. Of a CDSNetwork or
+    DeepSupervisionNetwork the backbone is set.
     Returns a sentence that says all this, for the log.  Raises UserError naming `source`, with nothing
     changed, if the backbone does not fit or a layer of the head is missing that a HeadedClassifier keeps.
     """
@@ -38,6 +41,13 @@ def load_pretrained(network: nn.Layer, arrays: Mapping[str, np.ndarray], source:
             f"{source}: holds {len(given_layers)} layers of a projection head, "
             f"model.from_head_layer keeps {len(own_layers)}"
         )
+    of_encoder = not _shapes(given, "fc.")  # which has its whole head
+    depth = network.projection.full_depth if isinstance(network, HeadedClassifier) else None
+    if depth and of_encoder and len(given_layers) != depth:
+        raise UserError(
+            f"{source}: its projection head has {len(given_layers)} layers, model.head has {depth}: give the "
+            "model.head that it was pretrained with"
+        )
     if isinstance(network, Encoder) and own_layers and not given_layers:
         given.update(_values(own, "projection."))
         notes.append("the projection head starts anew")
@@ -47,11 +57,11 @@ def load_pretrained(network: nn.Layer, arrays: Mapping[str, np.ndarray], source:
         notes.append(f"{', '.join(left_out)} left out")
 
     # A classifier of the same size may still have stood on other features.
-    fits = own_layers == given_layers and _shapes(own, "fc.") == _shapes(given, "fc.")
+    fits = not new_classifier and own_layers == given_layers and _shapes(own, "fc.") == _shapes(given, "fc.")
     if _shapes(own, "fc.") and not fits:
         notes.append("fc starts anew")
-    elif _shapes(given, "fc.") and not fits:
-        notes.append("fc left out")
+    elif _shapes(given, "fc."):
+        notes.append("fc is taken over" if fits else "fc left out")
     if not fits:
         given = {name: array for name, array in given.items() if not name.startswith("fc.")}
         given.update(_values(own, "fc."))

@@ -30,6 +30,7 @@ class ProjectionHead(nn.Layer):
             raise ValueError(f"unknown batch_norm {batch_norm!r}: use none, hidden or all")
         built = list(widths)[:depth]
         self.in_dim = in_dim
+        self.full_depth = len(widths)
         self.out_dim = built[-1] if built else in_dim
         self.layers = nn.LayerList()
         for index, (inputs, outputs) in enumerate(zip([in_dim, *built], built)):

@@ -91,9 +91,17 @@ def test_ten_batches_of_more_images_than_there_are_is_refused(tiny_recipe):
         measure(tiny_recipe("run.ten_batch_accuracy=true", "data.batch_size=21"))
 
 
-def test_a_training_split_without_any_class_is_refused(tiny_recipe, tiny_sports10):
-    table = tiny_sports10 / "train_split.csv"
-    table.write_text("".join(line.split(",")[0] + ",\n" for line in table.read_text().splitlines()[1:]))
-    table.write_text("filename,class\n" + table.read_text())
-    with pytest.raises(UserError, match="no training image has a label"):
-        measure(tiny_recipe())
+def test_without_a_training_label_there_is_no_training_accuracy_and_are_no_neighbours(tiny_recipe):
+    recipe = tiny_recipe()
+    train = build_train_split(recipe, 1)
+    train.labels = np.full_like(train.labels, -1)
+    for representation, measured in ((False, {"eval_accuracy", "eval_loss"}), (True, set())):
+        evaluation = Evaluation(recipe, train, build_eval_split(recipe), representation)
+        network = paddle.nn.Sequential(paddle.nn.Flatten(), paddle.nn.Linear(3 * 32 * 32, 10))
+        assert set(evaluation.measure(network, 0, lambda: None)) == measured
+
+
+def test_ten_batches_of_a_representation_are_refused(tiny_recipe):
+    recipe = tiny_recipe("run.ten_batch_accuracy=true")
+    with pytest.raises(UserError, match="run.ten_batch_accuracy: method cds trains no classifier"):
+        Evaluation(recipe, build_train_split(recipe, 1), build_eval_split(recipe), representation=True)

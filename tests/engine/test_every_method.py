@@ -87,6 +87,16 @@ def test_every_method_optimiser_and_schedule_is_among_them(make):
     assert {optim.schedule.name for optim in chosen} == {"multistep", "cosine", "constant"}
 
 
+def test_pretraining_goes_to_its_end_without_any_label(make, tiny_sports10, tmp_path):
+    table = tiny_sports10 / "train_split.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([lines[0], *(line.split(",")[0] + "," for line in lines[1:])]) + "\n")
+    row = make("simclr").train()
+    assert "eval_accuracy" not in row and row["train_nt_xent"] > 0
+    best, last = ((tmp_path / "run" / f"{name}_model.pdparams").read_bytes() for name in ("best", "last"))
+    assert best == last
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_that_is_stopped_ends_as_the_undisturbed_one(make, tmp_path, name):
     run, whole = tmp_path / "run", tmp_path / "whole"

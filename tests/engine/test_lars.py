@@ -56,6 +56,13 @@ def test_five_steps_of_a_changing_rate_equal_a_loop_in_float64():
         np.testing.assert_allclose(parameter.numpy(), expected[name], rtol=2e-6, atol=2e-6, err_msg=name)
 
 
+def test_a_classifier_keeps_its_decay_and_is_not_adapted():
+    weight = _parameter([[3.0, 4.0]])
+    optimizer = Lars(0.1, momentum=0.9, weight_decay=0.5, parameters=[weight], plain=[weight])
+    _step(optimizer, [weight], [[[0.6, 0.8]]])
+    np.testing.assert_allclose(weight.numpy(), [[3 - 0.1 * (0.6 + 1.5), 4 - 0.1 * (0.8 + 2)]], rtol=1e-6)
+
+
 def test_a_rate_of_zero_leaves_the_speed_gained_before():
     bias = _parameter([1.0])  # of one dimension: trust 1
     optimizer = Lars(1.0, momentum=0.5, weight_decay=0.0, parameters=[bias])

@@ -31,11 +31,3 @@ def test_the_augmentation_changes_what_is_trained_on_and_not_what_is_deployed(ma
     assert float(plain([images], labels)["loss"]) != float(augmented([images], labels)["loss"])
     same = plain.deployed()(images) - augmented.deployed()(images)
     assert float(same.abs().max()) == 0
-
-
-def test_a_new_classifier_stands_on_the_same_backbone(make_classifier):
-    kept, fresh = (
-        Supervised(make_classifier(), new_classifier=new).deployed().state_dict() for new in (0, 1)
-    )
-    changed = {name for name in kept if kept[name].numpy().tobytes() != fresh[name].numpy().tobytes()}
-    assert changed == {"fc.weight", "fc.bias"}

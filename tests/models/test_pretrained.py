@@ -51,8 +51,19 @@ def taken_and_anew(net, before):
 def test_a_network_takes_all_of_its_own_weights(build):
     net, arrays = build(), arrays_of(build())
     sentence = load_pretrained(net, arrays, "run/best.pdparams")
-    assert sentence == "weights of run/best.pdparams"
+    kept = "" if build is encoder else "; fc is taken over"
+    assert sentence == f"weights of run/best.pdparams{kept}"
     assert all((value == arrays[name]).all() for name, value in values(net).items())
+
+
+@pytest.mark.parametrize("build", [backbone, headed])
+def test_a_new_classifier_is_not_that_of_the_file(build):
+    net = build()
+    before = values(net)
+    assert load_pretrained(net, arrays_of(build()), "a.pdparams", new_classifier=True).endswith(
+        "fc starts anew"
+    )
+    assert taken_and_anew(net, before)[1] >= {"fc.weight", "fc.bias"}
 
 
 def test_a_classifier_of_other_classes_starts_anew():
@@ -113,6 +124,7 @@ def test_a_network_with_training_heads_gets_its_backbone_set(around):
         (encoder, lambda: backbone(width=4), r"a\.pdparams: .*of another shape"),
         (headed, backbone, r"a\.pdparams: holds 0 layers .*from_head_layer keeps 1"),
         (lambda: headed(kept=2), headed, r"holds 1 layers .* keeps 2"),
+        (lambda: headed(widths=(16,)), encoder, r"head has 2 layers, model.head has 1: give the model.head"),
         (lambda: headed(widths=(12, 8)), encoder, r"layers\.0\.0\.weight is \[16, 16\], not \[16, 12\]"),
         (lambda: encoder((16, 4)), encoder, r"projection\.layers\.1\.0\.weight"),
         (backbone, resnet34, "unknown"),
