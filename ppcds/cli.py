@@ -1,13 +1,15 @@
-"""What the command lines share: recipe options, and errors as one line."""
+"""What the command lines share: options of a recipe and of a chain of them, and errors as one line."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ppcds.config import Recipe, load_recipe
+from ppcds.engine.plan import Step, plan_chain
 from ppcds.errors import UserError
 
 
@@ -20,6 +22,30 @@ def add_recipe_options(parser: argparse.ArgumentParser, default: str | None = No
         help="change one key of the recipe, e.g. -o optim.learning_rate=0.05 (repeat for more)",
     )  # fmt: skip
     parser.add_argument("--device", help="cpu, gpu or gpu:N (default: a GPU if Paddle sees one)")
+
+
+def add_chain_options(
+    parser: argparse.ArgumentParser, steps: Sequence[Step], output: Path | None = None
+) -> None:
+    """Add --recipes, --output (`output` by default), -o of all steps, --<step>-o of each, and --device."""
+    parser.add_argument(
+        "--recipes", nargs=len(steps), metavar="NAME_OR_PATH", default=[step.recipe for step in steps],
+        help="a recipe a step (default: %(default)s)",
+    )  # fmt: skip
+    said = f"their folders go there (default: {output or 'as the recipes say'})"
+    parser.add_argument("--output", type=Path, default=output, help=said)
+    change = {"action": "append", "default": [], "metavar": "KEY=VALUE"}
+    parser.add_argument("-o", "--override", help="change one key of every step (repeat for more)", **change)
+    for step in steps:
+        parser.add_argument(f"--{step.name}-o", dest=step.name, help=f"of step {step.name} alone", **change)
+    parser.add_argument("--device", help="cpu, gpu or gpu:N (default: a GPU if Paddle sees one)")
+
+
+def chain_of(args: argparse.Namespace, steps: Sequence[Step]) -> list[Recipe]:
+    """plan_chain, of what was given to the options of add_chain_options."""
+    steps = [replace(step, recipe=recipe) for step, recipe in zip(steps, args.recipes)]
+    own = {step.name: getattr(args, step.name) for step in steps}
+    return plan_chain(steps, args.override, own, args.output)
 
 
 def recipe_of_run(folder: str) -> str:

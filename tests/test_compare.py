@@ -87,7 +87,12 @@ def test_help_and_mistakes_in_arguments_do_not_load_paddle():
         "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
         "finally: print('loaded' if 'paddle' in sys.modules else 'not loaded')"
     )
-    for arguments, said in ((["--help"], "usage"), (["--run", "CDS=demmo"], "did you mean 'demo'?")):
+    two_threads = ["--run", "a=demo", "--run", "b=demo,run.threads=2"]
+    for arguments, said in (
+        (["--help"], "usage"),
+        (["--run", "CDS=demmo"], "did you mean 'demo'?"),
+        (two_threads, "run.threads is 1 and 2"),
+    ):
         done = subprocess.run([sys.executable, "-c", code, TOOL, *arguments], capture_output=True, text=True)
         assert said in done.stdout + done.stderr
         assert done.stdout.split("\n")[-2] == "not loaded"

@@ -48,7 +48,7 @@ def test_command_line_measures_a_run_and_writes_beside_its_weights(run):
     command = [sys.executable, TOOL, "--weights", str(weights), "--labels", "0.5", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    found = read(run / "probe.json")
+    found = read(run / "best_model_probe.json")
     assert (found["weights"], found["test_images"], found["knn_images"]) == (str(weights), 20, 40)
     half, whole = found["linear_probe"]
     assert (half["label_fraction"], half["train_images"], whole["train_images"]) == (0.5, 20, 40)
@@ -57,7 +57,7 @@ def test_command_line_measures_a_run_and_writes_beside_its_weights(run):
     said = " ".join(done.stdout.split())
     assert f"20 nearest neighbours 40 {found['knn_accuracy']:.4f}" in said
     assert f"linear probe, 0.5 of the labels 20 {half['accuracy']:.4f} {half['learning_rate']:g}" in said
-    assert str(run / "probe.json") in done.stdout
+    assert str(run / "best_model_probe.json") in done.stdout
     assert weights.read_bytes() == before
 
 
@@ -73,7 +73,7 @@ def test_features_are_extracted_once(run, probe, monkeypatch):
 
     monkeypatch.setattr(features, "extract_features", extract)
     assert probe("--weights", run / "best_model.pdparams") == 0
-    first = read(run / "probe.json")
+    first = read(run / "best_model_probe.json")
     assert len(extracted) == 2 and (run / "best_model_features_train.npz").is_file()
     assert probe("--weights", run / "best_model.pdparams", "--output", run / "again.json") == 0
     assert len(extracted) == 2 and read(run / "again.json") == first
@@ -82,7 +82,7 @@ def test_features_are_extracted_once(run, probe, monkeypatch):
 def test_training_images_are_those_of_the_recipe_with_all_their_labels(run, probe):
     few = ["-o", "data.train_images=20", "-o", "data.label_fraction=0.25"]
     assert probe("--weights", run / "best_model.pdparams", *few) == 0
-    found = read(run / "probe.json")
+    found = read(run / "best_model_probe.json")
     assert found["knn_images"] == found["linear_probe"][0]["train_images"] == 20
     kept = np.load(run / "best_model_features_train.npz")
     assert np.bincount(kept["labels"]).tolist() == [2] * 10
@@ -96,12 +96,12 @@ def test_an_encoder_is_measured_on_what_lies_below_its_projection_head(run, prob
     encoder = build_encoder(recipe.model, recipe.data.size)
     save_weights(encoder.state_dict(), run / "best_model.pdparams")
     assert probe("--weights", run / "best_model.pdparams") == 0
-    found = read(run / "probe.json")
+    found = read(run / "best_model_probe.json")
     assert found["feature_dim"] == 32
     # the first weights of a run of that seed are these
     random = ["-o", "run.seed=3", "-o", f"run.output_dir={tmp_path / 'fresh'}"]
     assert probe("--random", "-c", run / "recipe.yaml", *random) == 0
-    again = read(tmp_path / "fresh_random" / "probe.json")
+    again = read(tmp_path / "fresh_random" / "seed3_probe.json")
     assert again["weights"] == "random" and again["effective_rank"] == found["effective_rank"]
     assert again["knn_accuracy"] == found["knn_accuracy"]
     assert not (tmp_path / "fresh").exists()
@@ -113,16 +113,16 @@ def test_the_layers_of_the_projection_head_are_measured_beside_what_lies_below_i
     encoder = build_encoder(recipe.model, recipe.data.size)
     save_weights(encoder.state_dict(), run / "best_model.pdparams")
     found = []
-    for layer, name in ((0, "probe.json"), (1, "probe_head1.json"), (2, "probe_head2.json")):
+    for layer, name in ((0, ""), (1, "_head1"), (2, "_head2")):
         assert probe("--weights", run / "best_model.pdparams", "--head-layer", layer) == 0
-        found.append(read(run / name))
+        found.append(read(run / f"best_model{name}_probe.json"))
         assert found[-1]["head_layer"] == layer
     assert [one["feature_dim"] for one in found] == [32, 16, 8]
     assert len({one["effective_rank"] for one in found}) == 3
     assert np.load(run / "best_model_head2_features_val.npz")["features"].shape == (20, 8)
     with pytest.raises(UserError, match="head layer 3: the projection head has only 2"):
         probe("--weights", run / "best_model.pdparams", "--head-layer", 3)
-    assert not (run / "probe_head3.json").exists()
+    assert not (run / "best_model_head3_probe.json").exists()
 
 
 def test_random_weights_follow_from_the_seed(trained_run, tmp_path, probe):
@@ -130,8 +130,20 @@ def test_random_weights_follow_from_the_seed(trained_run, tmp_path, probe):
     for seed in (0, 0, 1):
         options = ["-o", f"run.seed={seed}", "-o", f"run.output_dir={tmp_path / 'x'}"]
         assert probe("--random", "-c", trained_run / "recipe.yaml", *options) == 0
-        ranks.append(read(tmp_path / "x_random" / "probe.json")["effective_rank"])
+        ranks.append(read(tmp_path / "x_random" / f"seed{seed}_probe.json")["effective_rank"])
     assert ranks[0] == ranks[1] != ranks[2]
+    assert read(tmp_path / "x_random" / "seed0_probe.json")["effective_rank"] == ranks[0]  # not replaced
+
+
+def test_each_file_of_weights_has_results_of_its_own(run, probe):
+    arrays = load_weights(run / "best_model.pdparams")
+    save_weights({name: array * 0.5 for name, array in arrays.items()}, run / "last_model.pdparams")
+    found = []
+    for weights in ("best_model", "last_model"):
+        assert probe("--weights", run / f"{weights}.pdparams") == 0
+        found.append(read(run / f"{weights}_probe.json"))
+    assert found == [read(run / "best_model_probe.json"), read(run / "last_model_probe.json")]
+    assert found[0]["effective_rank"] != found[1]["effective_rank"]
 
 
 def test_a_warning_of_the_sweep_is_printed():
@@ -162,7 +174,7 @@ def test_a_warning_of_the_sweep_is_printed():
 def test_a_mistake_is_told_in_words_and_writes_no_result(run, probe, arguments, said):
     with pytest.raises(UserError, match=said):
         probe("--weights", run / "best_model.pdparams", *arguments)
-    assert not (run / "probe.json").exists()
+    assert not (run / "best_model_probe.json").exists()
 
 
 def test_weights_that_are_not_finite_are_refused(run, probe):

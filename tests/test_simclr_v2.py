@@ -53,6 +53,7 @@ def test_stopped_in_any_step_the_same_command_ends_in_the_table_of_three(
     assert simclr_v2() == 0
     said = capsys.readouterr().out
     assert "pretrain: finished" in said and "finetune: finished" in said and "distill: goes on" in said
+    assert "pretrain by nearest neighbours of the features; finetune by its classifier" in said
     rows = [line.split(" | ") for line in said.splitlines() if line.startswith("| ")][2:]
     assert [row[0] for row in rows] == ["| pretrain", "| finetune", "| distill"]
     assert all(0 <= float(row[1]) <= 1 for row in rows)

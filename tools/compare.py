@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ppcds import cli
-from ppcds.engine.plan import plan_runs
+from ppcds.engine.plan import common_threads, plan_runs
 from ppcds.runtime import choose_device, prepare_processor
 
 
@@ -31,7 +31,7 @@ def main() -> int:
     plan = plan_runs(args.run, args.seeds, args.override, args.output)
     recipes = [recipe for runs in plan.values() for recipe in runs.values()]
 
-    prepare_processor(recipes[0].run.threads)
+    prepare_processor(common_threads(recipes))
     choose_device(args.device)  # before anything else loads Paddle
     from ppcds.engine.series import run_series
     from ppcds.engine.stop import Stopped

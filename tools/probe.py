@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--labels", help="shares of all labels to train the probe on (default: 1)", **shares)
     layer = {"type": int, "default": 0, "choices": range(10), "metavar": "K"}
     parser.add_argument("--head-layer", help="after K layers of the projection head (default: 0)", **layer)
-    parser.add_argument("--output", metavar="FILE", help="default: probe[_headK].json beside the weights")
+    parser.add_argument("--output", metavar="FILE", help="default: <weights>[_headK]_probe.json beside them")
     args = parser.parse_args()
     if not all(0 < share <= 1 for share in args.labels):
         parser.error("argument --labels: a share is above 0 and at most 1")
@@ -46,10 +46,11 @@ def main() -> int:
     seed_step(recipe.run.seed)  # as a run starts
     network = build_deployed(recipe, classes) if args.random else load_deployed(recipe, classes, place)
     head = f"_head{args.head_layer}" if args.head_layer else ""
-    kept = [place.with_name(f"{place.stem}{head}_features_{name}.npz") for name in ("train", "val")]
+    stem = f"{place.stem}{head}"  # of what is kept of these weights
+    kept = [place.with_name(f"{stem}_features_{name}.npz") for name in ("train", "val")]
     features = [features_of_split(network, *each, recipe, args.head_layer) for each in zip(splits, kept)]
     measured = measure_representation(*features, args.labels, recipe.data.subset_seed, recipe.run.seed)
-    output = Path(args.output or place.with_name(f"probe{head}.json"))
+    output = Path(args.output or place.with_name(f"{stem}_probe.json"))
     about = {"weights": args.weights or "random", "head_layer": args.head_layer, "data": str(splits[1].root)}
     write_representation(output, measured, about)
     print(f"{representation_table(measured)}\n  results    {output}")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ppcds import cli
-from ppcds.engine.plan import Step, add_chain_options, chain_of
+from ppcds.engine.plan import Step, common_threads
 from ppcds.runtime import choose_device, prepare_processor
 
 STEPS = (
@@ -16,16 +16,16 @@ STEPS = (
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description="Train the supervised baseline, pretrain with a probe beside it, fine-tune from the best "
+        description="Train the supervised baseline, pretrain with a probe beside it, fine-tune from the last "
         "weights of that, and write simclr_keras.md, .csv and .png (validation accuracy and loss) into "
         "--output. The same command goes on where it was stopped.",
         epilog="example: python tools/simclr_keras.py -o data.root=data/d/STL10 -o model.width=32",
     )
-    add_chain_options(parser, STEPS, output=Path("output/simclr_keras"))
+    cli.add_chain_options(parser, STEPS, output=Path("output/simclr_keras"))
     args = parser.parse_args()
-    recipes = chain_of(args, STEPS)
+    recipes = cli.chain_of(args, STEPS)
 
-    prepare_processor(recipes[0].run.threads)
+    prepare_processor(common_threads(recipes))
     choose_device(args.device)  # before anything else loads Paddle
     from ppcds.engine.series import run_chain
     from ppcds.engine.stop import Stopped

@@ -3,7 +3,7 @@
 import argparse
 
 from ppcds import cli
-from ppcds.engine.plan import Step, add_chain_options, chain_of
+from ppcds.engine.plan import Step, common_threads
 from ppcds.runtime import choose_device, prepare_processor
 
 STEPS = (
@@ -19,15 +19,15 @@ def main() -> int:
         "of the one before, and show their accuracies. The same command goes on where it was stopped.",
         epilog="example: python tools/simclr_v2.py -o data.root=data/d/ImageNet --distill-o model.width=32",
     )
-    add_chain_options(parser, STEPS)
+    cli.add_chain_options(parser, STEPS)
     args = parser.parse_args()
-    recipes = chain_of(args, STEPS)
+    recipes = cli.chain_of(args, STEPS)
 
-    prepare_processor(recipes[0].run.threads)
+    prepare_processor(common_threads(recipes))
     choose_device(args.device)  # before anything else loads Paddle
     from ppcds.engine.series import run_chain
     from ppcds.engine.stop import Stopped
-    from ppcds.report.comparison import as_markdown, comparison_table, format_table
+    from ppcds.report.comparison import comparison_text
     from ppcds.report.run_result import read_result
 
     try:
@@ -35,7 +35,7 @@ def main() -> int:
     except Stopped as stopped:
         return 128 + stopped.signum
     results = {step.name: {recipe.run.seed: read_result(recipe)} for step, recipe in zip(STEPS, recipes)}
-    print(as_markdown(format_table(comparison_table(results))))
+    print(comparison_text(results))
     return 0
 
 

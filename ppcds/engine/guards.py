@@ -18,8 +18,8 @@ def warnings_about(measures: dict[str, float]) -> list[str]:
     """What an epoch's averaged measures warn of: a line each, with what happened and what to try.
 
     Names count by their end, whatever stands before it: `effective_rank` and `uniformity` of
-    `embedding_health`, `share_with_positive`, `share_with_classmate`, and `lowest` beside `chance` of
-    `contrast_levels`. An absent one warns of nothing.
+    `embedding_health`, `share_with_classmate`, and `lowest` beside `chance` of `contrast_levels`. An absent
+    one warns of nothing.
     """
     warnings = []
     for name, value in measures.items():
@@ -33,11 +33,6 @@ def warnings_about(measures: dict[str, float]) -> list[str]:
             warnings.append(
                 f"{shown} all embeddings lie on one line, which is right for two labelled classes alone; try "
                 "a lower optim.learning_rate, batch norm in model.head or stronger views"
-            )
-        elif _is(name, "share_with_positive") and value < FEW:
-            warnings.append(
-                f"{shown} few images have a positive in their batch, so the contrastive loss skips most; "
-                "try two views an image or a larger data.batch_size"
             )
         elif _is(name, "share_with_classmate") and value < FEW:
             warnings.append(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -101,28 +100,19 @@ def plan_chain(
     return recipes
 
 
-def add_chain_options(
-    parser: argparse.ArgumentParser, steps: Sequence[Step], output: Optional[Path] = None
-) -> None:
-    """Add --recipes, --output (`output` by default), -o of all steps, --<step>-o of each, and --device."""
-    parser.add_argument(
-        "--recipes", nargs=len(steps), metavar="NAME_OR_PATH", default=[step.recipe for step in steps],
-        help="a recipe a step (default: %(default)s)",
-    )  # fmt: skip
-    said = f"their folders go there (default: {output or 'as the recipes say'})"
-    parser.add_argument("--output", type=Path, default=output, help=said)
-    change = {"action": "append", "default": [], "metavar": "KEY=VALUE"}
-    parser.add_argument("-o", "--override", help="change one key of every step (repeat for more)", **change)
-    for step in steps:
-        parser.add_argument(f"--{step.name}-o", dest=step.name, help=f"of step {step.name} alone", **change)
-    parser.add_argument("--device", help="cpu, gpu or gpu:N (default: a GPU if Paddle sees one)")
+def common_threads(recipes: Sequence[Recipe]) -> Optional[int]:
+    """The run.threads of all these recipes, which one process trains and whose times are compared.
 
-
-def chain_of(args: argparse.Namespace, steps: Sequence[Step]) -> list[Recipe]:
-    """plan_chain, of what was given to the options of add_chain_options."""
-    steps = [replace(step, recipe=recipe) for step, recipe in zip(steps, args.recipes)]
-    own = {step.name: getattr(args, step.name) for step in steps}
-    return plan_chain(steps, args.override, own, args.output)
+    Raises UserError if they differ.
+    """
+    threads = list(dict.fromkeys(recipe.run.threads for recipe in recipes))
+    if len(threads) > 1:
+        found = " and ".join(str(number or "null (all cores)") for number in threads)
+        raise UserError(
+            f"run.threads is {found}: these runs share a process, and times are compared; "
+            "set it for all of them, for instance -o run.threads=1"
+        )
+    return threads[0]
 
 
 def as_override(key: str, path: Path) -> str:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Optional
 
+import paddle
+
 from ppcds.config import Recipe
+from ppcds.datasets.build import recipe_classes
 from ppcds.engine.checkpoint import read_position
 from ppcds.engine.plan import Step
 from ppcds.engine.stop import Stopped
 from ppcds.engine.trainer import Trainer
 from ppcds.errors import UserError
 from ppcds.files import written_whole
-from ppcds.methods.build import complete_options
+from ppcds.methods import METHODS
+from ppcds.methods.build import build_method, complete_options
+from ppcds.models import build_network
+from ppcds.transforms.build import build_view
+
+LEFT_BEHIND = ("best_model.pdparams", "last_model.pdparams", "latest.safetensors")  # by a run, in its folder
 
 
 def run_series(recipes: list[Recipe]) -> None:
@@ -30,6 +39,11 @@ def run_series(recipes: list[Recipe]) -> None:
         if folders.count(folder) > 1:
             raise UserError(f"run.output_dir {folder} is that of two runs: each needs a folder of its own")
     done = [epochs_done(recipe) for recipe in recipes]
+    to_come: list[Path] = []  # files of the runs before
+    for recipe, folder, epochs in zip(recipes, folders, done):
+        if epochs != recipe.optim.epochs:
+            check_untrained(recipe, begun=epochs is not None, to_come=to_come)
+            to_come += [folder / name for name in LEFT_BEHIND]
     for number, (recipe, epochs) in enumerate(zip(recipes, done), start=1):
         run = f"Run {number} of {len(recipes)}, {recipe.run.output_dir}"
         if epochs == recipe.optim.epochs:
@@ -78,6 +92,36 @@ def epochs_done(recipe: Recipe) -> Optional[int]:
             f"{latest}: has been trained for {epochs} epochs, more than optim.epochs {recipe.optim.epochs}"
         )
     return epochs
+
+
+def check_untrained(recipe: Recipe, begun: bool = False, to_come: Collection[Path] = ()) -> None:
+    """Raise UserError for what is wrong with a run and shows without its images, weights or training.
+
+    begun: the run goes on, and no longer needs what it started from.  to_come: files that earlier runs of the
+    series write. Of weights only the existence is looked at: they, and a teacher's method, are not loaded.
+    """
+    recipe = recipe.model_copy(deep=True)
+    complete_options(recipe)
+    options = recipe.method.options()
+    starts = {} if begun else {"model.pretrained": recipe.model.pretrained}
+    starts["method.teacher_weights"] = options.get("teacher_weights")
+    coming = {path.resolve() for path in to_come}
+    for key, file in starts.items():
+        if file and not Path(file).is_file() and Path(file).resolve() not in coming:
+            raise UserError(f"{key}: there is no {file}, and no run before {recipe.run.output_dir} makes it")
+    method, num_classes = METHODS[recipe.method.name], len(recipe_classes(recipe))
+    recipe.model.pretrained = None
+    with paddle.LazyGuard():  # layers without weights: neither time nor memory
+        if "teacher" in inspect.signature(method).parameters:
+            build_network(recipe.model, num_classes, recipe.data.size)
+        else:
+            method = build_method(recipe, num_classes)  # views_used may follow from an option
+    views, used = recipe.views.train, method.views_used
+    if len(views) < used:
+        raise UserError(f"views.train has {len(views)} view(s), method {recipe.method.name} needs {used}")
+    for number, steps in enumerate(views[:used]):
+        build_view(steps, f"views.train[{number}]")
+    build_view(recipe.views.eval, "views.eval")
 
 
 class TimedTrainer(Trainer):

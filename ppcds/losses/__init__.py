@@ -8,8 +8,8 @@ from ppcds.losses.distillation import (
     kl_divergence,
     similarity_distillation_loss,
 )
-from ppcds.losses.embeddings import embedding_health, share_with_classmate, share_with_positive
-from ppcds.losses.levels import chance_level, contrast_levels, is_flat, lowest_level
+from ppcds.losses.embeddings import embedding_health, share_with_classmate
+from ppcds.losses.levels import chance_level, contrast_levels, lowest_level
 from ppcds.losses.nt_xent import info_nce_loss, nt_xent_loss
 from ppcds.losses.supcon import SupConLoss, supcon_loss
 
@@ -23,12 +23,10 @@ __all__ = [
     "embedding_distance",
     "embedding_health",
     "info_nce_loss",
-    "is_flat",
     "kl_divergence",
     "lowest_level",
     "nt_xent_loss",
     "share_with_classmate",
-    "share_with_positive",
     "similarity_distillation_loss",
     "supcon_loss",
 ]

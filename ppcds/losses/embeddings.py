@@ -54,26 +54,13 @@ def rank_of_gram(gram: np.ndarray) -> float:
     return float(np.exp(-(share * np.log(share)).sum()))
 
 
-def share_with_positive(labels: paddle.Tensor, num_views: int) -> paddle.Tensor:
-    """Share of a supervised contrast's anchors that have a positive, so that the loss counts them.
-
-    labels: [N] or [N, 1], -1 = unlabelled.  With two views or more every anchor has one, its other view.
-    """
-    if num_views > 1:
-        return paddle.ones([])
-    return _has_classmate(labels).astype("float32").mean()
-
-
 def share_with_classmate(labels: paddle.Tensor) -> paddle.Tensor:
     """Share of labelled images with another image of their class among labels [N]; 0 where none is labelled.
 
     Near 0 the labels take no part in a supervised contrast, which is then one of views alone.
     """
-    num_labelled = (labels >= 0).astype("float32").sum()
-    return _has_classmate(labels).astype("float32").sum() / num_labelled.clip(min=1)
-
-
-def _has_classmate(labels: paddle.Tensor) -> paddle.Tensor:
     labels = labels.reshape([-1, 1])
-    same_class = paddle.logical_and(labels == labels.t(), labels >= 0)
-    return same_class.astype("float32").sum(axis=1) > 1  # each is in its own class
+    labelled = labels >= 0
+    same_class = paddle.logical_and(labels == labels.t(), labelled).astype("float32")
+    has_classmate = (same_class.sum(axis=1) > 1).astype("float32")  # each is in its own class
+    return has_classmate.sum() / labelled.astype("float32").sum().clip(min=1)

@@ -40,8 +40,3 @@ def contrast_levels(
         f"{name}_chance": weight * chance_level(num_candidates),
         f"{name}_lowest": weight * lowest_level(num_candidates, temperature),
     }
-
-
-def is_flat(num_candidates: int, temperature: float) -> bool:
-    """Whether not even perfect embeddings bring the loss a tenth below chance, so high is the temperature."""
-    return lowest_level(num_candidates, temperature) > 0.9 * chance_level(num_candidates)

@@ -21,7 +21,7 @@ STYLES = ("-", "--", "-.", ":")  # one more round of colours each
 def draw_accuracy_curves(results: Mapping[str, Mapping[int, Optional[RunResult]]]) -> Figure:
     """For each label a thin line a seed, and a thick one their mean; the legend has the last epoch's.
 
-    results: label -> seed -> result; what is not finished (None) is left out.
+    results: label -> seed -> result; what is not finished (None), or was not measured, is left out.
     The figure belongs to no window and no global state; `figure.savefig(path)` saves it.
     """
     with rc_context({"font.family": fonts()}):  # labels may be Chinese
@@ -29,6 +29,7 @@ def draw_accuracy_curves(results: Mapping[str, Mapping[int, Optional[RunResult]]
         axes = figure.add_subplot()
         for number, (label, runs) in enumerate(results.items()):
             curves = [run.curve.set_index("images_seen")["eval_accuracy"] for run in runs.values() if run]
+            curves = [curve for curve in curves if curve.notna().any()]
             if not curves:
                 continue
             look = {"color": COLOURS[number % len(COLOURS)]}

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ppcds.errors import UserError
-from ppcds.files import written_whole
 from ppcds.report.accuracy_curves import draw_accuracy_curves
 from ppcds.report.run_result import RunResult
+from ppcds.report.table_files import as_markdown, write_table
 
 Results = Mapping[str, Mapping[int, Optional[RunResult]]]  # label -> seed -> result, None: not finished
 
@@ -24,19 +24,15 @@ def write_comparison(folder: Path, results: Results) -> str:
     """
     if not any(result for runs in results.values() for result in runs.values()):
         raise UserError(f"{folder}: no run is finished yet, so there is nothing to compare")
-    table = comparison_table(results)
-    text = "\n".join([as_markdown(format_table(table)), *(f"\n{remark}" for remark in unlike(results))])
-    picture = draw_accuracy_curves(results)
-    try:
-        with written_whole(folder / "comparison.md") as path:
-            path.write_text(text + "\n", encoding="utf-8")
-        with written_whole(folder / "comparison.csv") as path:
-            table.to_csv(path, index=False, encoding="utf-8")
-        with written_whole(folder / "comparison.png") as path:
-            picture.savefig(path, format="png")
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+    text = comparison_text(results)
+    write_table(folder, "comparison", text, comparison_table(results), draw_accuracy_curves(results))
     return text
+
+
+def comparison_text(results: Results) -> str:
+    """The table as Markdown, and under it what makes its rows hard to compare."""
+    table = as_markdown(format_table(comparison_table(results)))
+    return "\n".join([table, *(f"\n{remark}" for remark in unlike(results))])
 
 
 def comparison_table(results: Results) -> pd.DataFrame:
@@ -63,13 +59,14 @@ def format_table(table: pd.DataFrame) -> pd.DataFrame:
     shown = []
     for row in table.to_dict(orient="records"):
         mean, std, seconds = row["accuracy"], row["std"], row["seconds"]
-        ran = not pd.isna(mean)
+        ran = not pd.isna(row["images_seen"])
         cells = {"run": row["run"], "accuracy": f"{mean:.4f}" if pd.isna(std) else f"{mean:.3f} ± {std:.3f}"}
+        absent = "not measured" if ran and pd.isna(mean) else "not run"
         cells.update({name: f"{row[name]:.4f}" for name in table if name.startswith("seed ")})
         cells["images seen"] = f"{row['images_seen']:,}" if ran else ""
         cells["time (h:mm)"] = hours_and_minutes(seconds) if ran else ""
         cells["parameters (M)"] = f"{row['parameters'] / 1e6:.3f}" if ran else ""
-        shown.append({name: "not run" if cell == "nan" else cell for name, cell in cells.items()})
+        shown.append({name: absent if cell == "nan" else cell for name, cell in cells.items()})
     return pd.DataFrame(shown)
 
 
@@ -81,20 +78,20 @@ def hours_and_minutes(seconds: float) -> str:
     return f"{hours}:{minutes:02d}"
 
 
-def as_markdown(table: pd.DataFrame) -> str:
-    """A table of strings as Markdown."""
-    rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
-
-
 def unlike(results: Results) -> list[str]:
     """Sentences about what makes the rows hard to compare, if anything does."""
     finished = {label: [run for run in runs.values() if run] for label, runs in results.items()}
     remarks = []
     if len({run.images_seen for runs in finished.values() for run in runs}) > 1:
         remarks.append("Images seen differ: the accuracies are not at equal cost.")
-    places = {label: sorted({run.evaluated_on for run in runs}) for label, runs in finished.items() if runs}
-    if len({place for found in places.values() for place in found}) > 1:
-        where = "; ".join(f"{label} on {' and '.join(found)}" for label, found in places.items())
-        remarks.append(f"The accuracies are not of the same images ({where}).")
+    for what, linked, said in (
+        ("evaluated_on", "on", "are not of the same images"),
+        ("measured_by", "by", "are not measured alike"),
+    ):
+        found = {label: sorted({getattr(run, what) for run in runs}) for label, runs in finished.items()}
+        if len({value for values in found.values() for value in values}) > 1:
+            each = "; ".join(
+                f"{label} {linked} {' and '.join(found[label])}" for label in found if found[label]
+            )
+            remarks.append(f"The accuracies {said} ({each}).")
     return remarks

@@ -9,11 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ppcds.errors import UserError
-from ppcds.files import written_whole
 from ppcds.report.accuracy_curves import COLOURS
-from ppcds.report.comparison import as_markdown
 from ppcds.report.run_result import RunResult
+from ppcds.report.table_files import as_markdown, write_table
 
 # Step: name, and published accuracy in percent (keras.io/examples/vision/semisupervised_simclr).
 RUNS = {
@@ -80,13 +78,5 @@ def write_simclr_keras(folder: Path, results: Mapping[str, RunResult]) -> str:
         form = "{:.2f}" if name.endswith("(%)") else "{:,}"
         shown[name] = table[name].map(form.format)
     text = f"{as_markdown(shown)}\n\n{REMARK}"
-    try:
-        with written_whole(folder / "simclr_keras.md") as path:
-            path.write_text(text + "\n", encoding="utf-8")
-        with written_whole(folder / "simclr_keras.csv") as path:
-            table.to_csv(path, index=False, encoding="utf-8")
-        with written_whole(folder / "simclr_keras.png") as path:
-            draw_simclr_keras(results).savefig(path, format="png")
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+    write_table(folder, "simclr_keras", text, table, draw_simclr_keras(results))
     return text

@@ -10,10 +10,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ppcds.errors import UserError
-from ppcds.files import written_whole
 from ppcds.report.accuracy_curves import COLOURS
-from ppcds.report.comparison import as_markdown
+from ppcds.report.table_files import as_markdown, write_table
 
 # Percent. Grill et al. 2020 (arXiv:2006.07733), table 5a, and for the untrained network section 3:
 # ResNet-50, 300 epochs of ImageNet, linear probe.
@@ -61,13 +59,5 @@ def write_tau(folder: Path, table: pd.DataFrame) -> str:
     for name in [*ACCURACIES, "effective rank"]:
         shown[name] = ["" if np.isnan(value) else f"{value:.1f}" for value in table[name]]
     text = as_markdown(shown)
-    try:
-        with written_whole(folder / "byol_tau.md") as path:
-            path.write_text(text + "\n", encoding="utf-8")
-        with written_whole(folder / "byol_tau.csv") as path:
-            table.to_csv(path, index=False, encoding="utf-8")
-        with written_whole(folder / "byol_tau.png") as path:
-            draw_tau(table).savefig(path, format="png")
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+    write_table(folder, "byol_tau", text, table, draw_tau(table))
     return text

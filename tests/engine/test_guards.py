@@ -57,18 +57,22 @@ def test_each_representation_has_its_own_warning():
 
 
 def test_a_supervised_contrast_without_classmates_is_told():
-    (alone,) = warnings_about({"share_with_positive": 0.01})
-    assert "positive" in alone and "data.batch_size" in alone
     (few,) = warnings_about({"train_share_with_classmate": 0.02})
     assert "labels hardly act" in few and "data.labelled_per_batch" in few
-    assert warnings_about({"share_with_positive": 1.0, "share_with_classmate": 0.9}) == []
+    assert warnings_about({"share_with_classmate": 0.9}) == []
 
 
 def test_other_measures_bring_no_warning():
     assert warnings_about({"loss": 0.0, "uniformity_weight": 0.0, "contrastive_accuracy": 0.0}) == []
 
 
-def test_a_flat_temperature_is_told():
-    assert warnings_about(contrast_levels("nt_xent", 255, 0.5)) == []
+def test_the_temperatures_of_the_papers_are_not_flat_and_ten_is():
+    for candidates in (11, 255, 8191, 65537):
+        for temperature in (0.05, 0.07, 0.1, 0.2, 0.5):
+            assert warnings_about(contrast_levels("nt_xent", candidates, temperature)) == []
+        assert len(warnings_about(contrast_levels("nt_xent", candidates, 10))) == 1
+
+
+def test_a_flat_temperature_is_told_whatever_the_weight():
     (warning,) = warnings_about(contrast_levels("noted_nt_xent", 255, 10, weight=0.1))
     assert warning.startswith("noted_nt_xent_lowest 0.53") and "makes this loss flat" in warning

@@ -1,15 +1,12 @@
 """From the words of a command to the recipes it runs."""
 
-import argparse
 from pathlib import Path
 
 import pytest
 
-from ppcds.config import load_recipe
 from ppcds.engine.plan import (
     Step,
-    add_chain_options,
-    chain_of,
+    common_threads,
     folder_name,
     parse_run,
     plan_chain,
@@ -87,7 +84,7 @@ def test_what_cannot_be_compared_is_refused(runs, overrides, said):
         plan_runs(runs, [0], overrides, Path("out"))
 
 
-def test_each_step_of_a_chain_starts_from_the_best_weights_of_the_one_before():
+def test_each_step_of_a_chain_starts_from_the_last_weights_of_the_one_before():
     own = {"pretrain": [], "finetune": ["optim.epochs=2"], "distill": []}
     first, second, third = plan_chain(STEPS, ["optim.epochs=7", "run.seed=3"], own, Path("out"))
     assert [recipe.optim.epochs for recipe in (first, second, third)] == [7, 2, 7]
@@ -105,19 +102,21 @@ def test_a_step_that_starts_from_nothing_is_left_as_its_recipe_says():
     assert found == [None, "given.pdparams", str(Path("out/pretrain/last_model.pdparams"))]
 
 
-def test_the_options_of_a_chain_are_those_of_its_steps():
-    parser = argparse.ArgumentParser()
-    add_chain_options(parser, STEPS[:2])
-    given = ["-o", "run.seed=3", "--finetune-o", "optim.epochs=2", "--recipes", "demo", "cifar10_cds"]
-    first, second = chain_of(parser.parse_args([*given, "--output", "out"]), STEPS[:2])
-    assert (first.run.seed, second.run.seed, second.optim.epochs) == (3, 3, 2)
-    assert first.optim.epochs != 2 and second.data.layout == load_recipe("cifar10_cds").data.layout
-    assert second.model.pretrained == str(Path("out/pretrain/last_model.pdparams"))
-
-
 def test_a_chain_follows_a_step_that_is_put_elsewhere():
     own = {"pretrain": ["run.output_dir=elsewhere"], "finetune": [], "distill": []}
     first, second, _ = plan_chain(STEPS, [], own, output=None)
     assert first.run.output_dir == "elsewhere"
     assert second.model.pretrained == str(Path("elsewhere/last_model.pdparams"))
     assert second.run.output_dir == "output/demo"  # as the recipe says
+
+
+def test_runs_that_share_a_process_have_one_number_of_threads():
+    alike, other = [["a=sports10", "b=cifar10_cds"], ["a=sports10", "b=demo"]]
+
+    def threads(runs, *overrides):
+        plan = plan_runs(runs, [0, 1], list(overrides), Path("out"))
+        return common_threads([recipe for by_seed in plan.values() for recipe in by_seed.values()])
+
+    assert threads(alike) is None and threads(other, "run.threads=2") == 2
+    with pytest.raises(UserError, match=r"run.threads is null \(all cores\) and 1: .*-o run.threads=1"):
+        threads(other)

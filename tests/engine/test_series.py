@@ -2,14 +2,23 @@
 
 import json
 import signal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from ppcds.config import RECIPES, load_recipe
 from ppcds.engine import series
 from ppcds.engine.plan import Step
-from ppcds.engine.series import epochs_done, is_finished, read_seconds, run_chain, run_series
+from ppcds.engine.series import (
+    check_untrained,
+    epochs_done,
+    is_finished,
+    read_seconds,
+    run_chain,
+    run_series,
+)
 from ppcds.engine.stop import Stopped
 from ppcds.engine.trainer import Trainer
 from ppcds.errors import UserError
@@ -110,11 +119,62 @@ def test_a_changed_recipe_is_told_before_anything_is_trained(two_runs, tmp_path,
     assert not (tmp_path / "a").exists()
 
 
-def test_a_mistake_in_the_last_recipe_is_told_before_the_first_is_trained(two_runs, tiny_recipe, tmp_path):
-    last = tiny_recipe("method.name=supervised", "method.vews=2")
-    with pytest.raises(UserError, match="method.vews: unknown key, did you mean 'views'"):
+TEACHER = "method.teacher_weights=nowhere/last_model.pdparams"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["method.vews=2"], "method.vews: unknown key, did you mean 'views'"),
+        (["model.name=resnet19"], "unknown backbone 'resnet19'"),
+        (["method.name=simclr"], "model.head: this method needs a projection head"),
+        (["method.views=3"], r"views.train has 2 view\(s\), method supervised needs 3"),
+        (["data.layout=sport10"], "data.layout: no layout 'sport10', did you mean 'sports10'"),
+        (["views.train=[[ToArry]]"], r"views.train\[0\]\[0\]: unknown transform 'ToArry'"),
+        (["views.eval=[{Cutout: {n_holes: 1, length: 2}}]"], "views.eval: needs ToArray exactly once"),
+        (["model.pretrained=nowhere/w.pdparams"], "model.pretrained: there is no nowhere/w.pdparams, and no"),
+        (["method.name=distillation", TEACHER], "method.teacher_weights: there is no nowhere/last_model"),
+    ],
+)
+def test_a_mistake_in_the_last_recipe_is_told_before_the_first_is_trained(
+    two_runs, tmp_path, tiny_recipe, changes, said
+):
+    last = tiny_recipe("method.name=supervised", *changes)
+    with pytest.raises(UserError, match=said):
         run_series([*two_runs(), last])
     assert not (tmp_path / "a").exists()
+
+
+def test_weights_that_only_a_later_run_makes_are_missed_before_training(two_runs, tmp_path):
+    first, second = two_runs()
+    first.model.pretrained = str(tmp_path / "b" / "last_model.pdparams")
+    with pytest.raises(UserError, match="model.pretrained: there is no .*b/last_model.pdparams"):
+        run_series([first, second])
+    assert not (tmp_path / "b").exists()
+
+
+def test_weights_that_an_earlier_run_makes_are_waited_for(two_runs, tiny_recipe, tmp_path):
+    first, second = two_runs()
+    second.model.pretrained = str(tmp_path / "x" / ".." / "a" / "best_model.pdparams")  # the same file
+    (tmp_path / "x").mkdir()
+    taught = [f"method.teacher_weights={tmp_path}/b/last_model.pdparams", "optim.epochs=1"]
+    run_series([first, second, tiny_recipe("method.name=distillation", *taught)])
+    assert "starts from weights of" in (tmp_path / "b" / "train.log").read_text()
+    assert is_finished(two_runs()[0]) and (tmp_path / "run" / "last_model.pdparams").is_file()
+
+
+def test_what_a_begun_run_started_from_may_be_gone(two_runs):
+    begun = two_runs("model.pretrained=nowhere.pdparams")[0]
+    check_untrained(begun, begun=True)
+    with pytest.raises(UserError, match="there is no nowhere.pdparams"):
+        check_untrained(begun)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in RECIPES.glob("*.yaml")])
+def test_the_shipped_recipes_have_nothing_to_be_told(name, tiny_sports10):
+    recipe = load_recipe(name, [f"data.root={tiny_sports10}"])  # as wide as they are: nothing is allocated
+    from_others = [recipe.model.pretrained, recipe.method.options().get("teacher_weights")]
+    check_untrained(recipe, to_come=[Path(file) for file in from_others if file])
 
 
 def test_two_runs_in_one_folder_are_refused(two_runs):

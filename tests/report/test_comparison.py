@@ -6,7 +6,7 @@ import pytest
 
 from ppcds.errors import UserError
 from ppcds.report.accuracy_curves import draw_accuracy_curves
-from ppcds.report.comparison import as_markdown, comparison_table, format_table, unlike, write_comparison
+from ppcds.report.comparison import comparison_table, format_table, unlike, write_comparison
 from ppcds.report.run_result import count_parameters, read_result
 from ppcds.weights import save_weights
 
@@ -36,6 +36,16 @@ def test_epochs_that_were_not_evaluated_are_left_out(make_run):
     result = read_result(make_run("run", (None, 0.3, None, 0.5)))
     assert result.curve["eval_accuracy"].tolist() == [0.3, 0.5]
     assert result.curve["images_seen"].tolist() == [2000, 4000]
+
+
+def test_a_run_of_which_nothing_could_be_measured_has_a_cost_alone(results, make_run, tmp_path):
+    unlabelled = read_result(make_run("unlabelled", (None, None, None), seconds=60))
+    assert np.isnan(unlabelled.accuracy) and unlabelled.images_seen == 3000
+    both = {"CDS": results["CDS"], "unlabelled": {0: unlabelled, 1: None}}
+    row = format_table(comparison_table(both)).set_index("run").loc["unlabelled"]
+    assert row["accuracy"] == "not measured" and row["images seen"] == "3,000"
+    write_comparison(tmp_path / "out", both)
+    assert len(draw_accuracy_curves(both).axes[0].get_legend().get_texts()) == 1
 
 
 def test_an_unfinished_run_has_no_result_and_another_recipes_is_refused(make_run):
@@ -76,11 +86,6 @@ def test_the_table_in_words(results, make_run):
     assert shown.loc["absent"].tolist() == ["not run"] * 4 + [""] * 3
 
 
-def test_markdown_keeps_its_columns_whatever_a_label_holds():
-    lines = as_markdown(pd.DataFrame({"run": ["a | b"], "accuracy": ["0.5"]})).splitlines()
-    assert lines == ["| run | accuracy |", "| --- | --- |", "| a \\| b | 0.5 |"]
-
-
 def test_runs_of_unlike_length_or_other_images_are_marked(results, make_run):
     assert unlike(results) == []
     results["half"] = {0: read_result(make_run("half", (0.1,)))}
@@ -88,6 +93,18 @@ def test_runs_of_unlike_length_or_other_images_are_marked(results, make_run):
     held = read_result(make_run("held", (0.1, 0.1, 0.1), "data.hold_back=0.1"))
     said = unlike({"CDS": results["CDS"], "held": {0: held}})
     assert len(said) == 1 and "held on data/d/Demo: 10% of train, held back" in said[0]
+
+
+def test_accuracies_of_neighbours_and_of_a_classifier_are_told_apart(results, make_run, tmp_path):
+    head = "model.head={widths: [8]}"
+    encoder = read_result(make_run("simclr", (0.1, 0.2, 0.3), "method.name=simclr", head))
+    (said,) = unlike({"CDS": results["CDS"], "SimCLR": {0: encoder}, "absent": {0: None}})
+    assert said == (
+        "The accuracies are not measured alike "
+        "(CDS by its classifier; SimCLR by nearest neighbours of the features)."
+    )
+    assert unlike({"SimCLR": {0: encoder}}) == []
+    assert said in write_comparison(tmp_path / "out", {"CDS": results["CDS"], "SimCLR": {0: encoder}})
 
 
 def test_the_files_are_written_and_say_the_same(results, tmp_path):
