@@ -45,15 +45,15 @@ def test_the_probe_teaches_the_classifier_alone(method, images, labels):
 
 
 def test_with_adam_the_contrast_falls_and_the_probe_learns(method, images, labels):
-    optimizer = paddle.optimizer.Adam(5e-3, parameters=method.parameters())
-    for step in range(150):
+    optimizer = paddle.optimizer.Adam(2e-3, parameters=method.parameters())
+    for step in range(200):
         seed_step(step)
         parts = method([images], labels)
         parts["loss"].backward()
         optimizer.step()
         optimizer.clear_grad()
-    assert float(parts["contrastive"]) < 0.75 * math.log(8)
-    assert float(parts["probe"]) < 0.8 * math.log(4)
+    assert float(parts["contrastive"]) < 0.5 * math.log(8)
+    assert float(parts["probe"]) < 0.85 * math.log(4)
 
 
 def test_a_batch_without_labels_teaches_the_probe_nothing(method, images):
