@@ -14,6 +14,7 @@ from ppcds.datasets.subset import hold_back, labelled_subset, stratified_part
 from ppcds.errors import UserError
 from ppcds.options import did_you_mean
 from ppcds.transforms.build import build_view
+from ppcds.transforms.view import View
 
 NO_SPORTS10 = """there is no {csv}
   Get Sports10 (README, section "Data"; on AI Studio add it to your project), then unpack and check it with
@@ -57,12 +58,7 @@ def build_train_split(recipe: Recipe, views_used: int) -> ImageSplit:
     Of the images in train, those of data.train_images, without those of data.hold_back; of their labels,
     data.label_fraction. The other rows have label -1, or are left out by data.labelled_only.
     """
-    steps = recipe.views.train
-    if len(steps) < views_used:
-        raise UserError(
-            f"views.train has {len(steps)} view(s), method {recipe.method.name} needs {views_used}"
-        )
-    views = [build_view(view, f"views.train[{i}]") for i, view in enumerate(steps[:views_used])]
+    views = build_train_views(recipe, views_used)
     data, whole = recipe.data, _split(recipe, "train", views)
     split = whole.take(_kept_and_held(data, whole.labels)[0])
     if data.label_fraction < 1:
@@ -73,6 +69,16 @@ def build_train_split(recipe: Recipe, views_used: int) -> ImageSplit:
     if data.labelled_only:
         split = split.take(np.flatnonzero(split.labels >= 0))
     return split
+
+
+def build_train_views(recipe: Recipe, views_used: int) -> list[View]:
+    """The first `views_used` training views of the recipe. Raises UserError if there are fewer."""
+    steps = recipe.views.train
+    if len(steps) < views_used:
+        raise UserError(
+            f"views.train has {len(steps)} view(s), method {recipe.method.name} needs {views_used}"
+        )
+    return [build_view(view, f"views.train[{i}]") for i, view in enumerate(steps[:views_used])]
 
 
 def build_eval_split(recipe: Recipe, split: str = "val") -> ImageSplit:

@@ -90,9 +90,9 @@ class Evaluation:
             self.train_rows[rows].tolist() for rows in batches_of(len(self.train_rows), size, False)
         ]
         eval_batches = batches_of(count, size, drop_last=False)
-        if self.representation and not len(self.train_rows):
-            return {}  # no neighbours with a label
         if self.representation:
+            if not train_batches:  # no neighbours with a label
+                return {}
             bank, queries = load(self.train_split, train_batches), load(self.eval_split, eval_batches)
             return {"eval_accuracy": measure_knn(network, bank, queries, check)}
         found = {}

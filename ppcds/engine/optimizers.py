@@ -18,24 +18,12 @@ def build_optimizer(
     classifier: those of them that belong to the deployed classifier, which LARS does not adapt.
 
     Momentum and Adam add the weight decay to the gradient, as torch.optim.SGD and torch.optim.Adam do it.
+    Adam has betas 0.9 and 0.999 and epsilon 1e-8, as in the paper and in PyTorch (Keras: 1e-7).
     """
     trained = [parameter for parameter in parameters if not parameter.stop_gradient]
+    rate, decay = optim.learning_rate, optim.weight_decay
     if optim.name == "lars":
-        return Lars(optim.learning_rate, optim.momentum, optim.weight_decay, trained, classifier)
-    return OPTIMIZERS[optim.name](optim, trained)
-
-
-def momentum(optim: OptimSection, trained: list[paddle.Tensor]) -> paddle.optimizer.Optimizer:
-    return paddle.optimizer.Momentum(
-        optim.learning_rate, optim.momentum, parameters=trained, weight_decay=optim.weight_decay
-    )
-
-
-def adam(optim: OptimSection, trained: list[paddle.Tensor]) -> paddle.optimizer.Optimizer:
-    """Betas 0.9 and 0.999, epsilon 1e-8 as in the paper and in PyTorch (Keras: 1e-7)."""
-    return paddle.optimizer.Adam(
-        optim.learning_rate, 0.9, 0.999, 1e-8, parameters=trained, weight_decay=optim.weight_decay or None
-    )
-
-
-OPTIMIZERS = {"momentum": momentum, "adam": adam}
+        return Lars(rate, optim.momentum, decay, trained, classifier)
+    if optim.name == "adam":
+        return paddle.optimizer.Adam(rate, 0.9, 0.999, 1e-8, parameters=trained, weight_decay=decay or None)
+    return paddle.optimizer.Momentum(rate, optim.momentum, parameters=trained, weight_decay=decay)

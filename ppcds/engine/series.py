@@ -13,7 +13,7 @@ from typing import Optional
 import paddle
 
 from ppcds.config import Recipe
-from ppcds.datasets.build import recipe_classes
+from ppcds.datasets.build import build_train_views, recipe_classes
 from ppcds.engine.checkpoint import read_position
 from ppcds.engine.plan import Step
 from ppcds.engine.stop import Stopped
@@ -116,11 +116,7 @@ def check_untrained(recipe: Recipe, begun: bool = False, to_come: Collection[Pat
             build_network(recipe.model, num_classes, recipe.data.size)
         else:
             method = build_method(recipe, num_classes)  # views_used may follow from an option
-    views, used = recipe.views.train, method.views_used
-    if len(views) < used:
-        raise UserError(f"views.train has {len(views)} view(s), method {recipe.method.name} needs {used}")
-    for number, steps in enumerate(views[:used]):
-        build_view(steps, f"views.train[{number}]")
+    build_train_views(recipe, method.views_used)
     build_view(recipe.views.eval, "views.eval")
 
 

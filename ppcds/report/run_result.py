@@ -12,10 +12,10 @@ import pandas as pd
 from ppcds.config import Recipe
 from ppcds.engine.series import is_finished, read_seconds
 from ppcds.methods import METHODS
+from ppcds.methods.ema import RUNNING_STATISTICS
 from ppcds.weights import load_weights, read_metadata
 
 CURVE = ["epoch", "images_seen", "eval_accuracy", "eval_loss"]
-RUNNING_STATISTICS = ("._mean", "._variance")  # of batch norm: counted as images pass, not learned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,5 +82,6 @@ def count_parameters(path: Path) -> int:
     return sum(
         array.size
         for name, array in arrays.items()
-        if not name.endswith(RUNNING_STATISTICS) and not (is_encoder and name.startswith("projection."))
+        if name.rsplit(".", 1)[-1] not in RUNNING_STATISTICS
+        and not (is_encoder and name.startswith("projection."))
     )

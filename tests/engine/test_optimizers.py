@@ -7,8 +7,10 @@ import pytest
 from ppcds.config import load_recipe
 from ppcds.engine.checkpoint import TrainState, load_checkpoint, save_checkpoint
 from ppcds.engine.lars import Lars
-from ppcds.engine.optimizers import OPTIMIZERS, build_optimizer
+from ppcds.engine.optimizers import build_optimizer
 from ppcds.weights import load_weights, read_metadata
+
+OPTIMIZERS = ("momentum", "lars", "adam")
 
 
 def _optim(name: str, **values: float):
