@@ -51,6 +51,9 @@ class ModelSection(Section):
     from_head_layer: Count = 0  # layers of the head that a classifier keeps below it
     pretrained: Optional[str] = None  # weights to start from (.pdparams, .safetensors)
     new_classifier: bool = False  # leave the classifier of those weights out
+    # stages whose inner results are computed again in the backward pass instead of kept
+    recompute: list[Annotated[Integer, Field(ge=1, le=4)]] = []
+    channels_last: bool = False  # memory order of images and features: what tensor cores like
 
 
 class DataSection(Section):
@@ -60,7 +63,9 @@ class DataSection(Section):
     classes: Optional[list[Annotated[str, Field(min_length=1)]]] = None
     size: tuple[Positive, Positive]  # height, width in pixels
     interpolation: Literal["bilinear", "area"] = "bilinear"
-    batch_size: Positive
+    decode: Literal["exact", "fast"] = "exact"  # fast: JPEGs are reduced while they are decoded
+    cache: Literal["use", "build", "ignore"] = "use"  # the packed images, if there are; build: makes them
+    batch_size: Positive  # of all devices together
     drop_last: bool = True
     num_workers: Count = 0
     train_images: Optional[Positive] = None  # train on so many of the images; None: on all
@@ -74,6 +79,7 @@ class DataSection(Section):
 class ViewsSection(Section):
     train: list[list[Any]]  # one list of transforms a view
     eval: list[Any]
+    on_device: bool = False  # training views are made by the device that trains, not by the processor
 
 
 class MultiStepSchedule(Section):
@@ -110,6 +116,7 @@ class OptimSection(Section):
     weight_decay: Annotated[Number, Field(ge=0)] = 0.0
     epochs: Positive
     schedule: Schedule
+    accumulate: Positive = 1  # parts in which a batch goes through the network, to save memory
 
 
 class RunSection(Section):
@@ -118,6 +125,8 @@ class RunSection(Section):
     threads: Optional[Positive] = (
         None  # of matrix products on a CPU, unless OMP_NUM_THREADS says; None: all cores
     )
+    amp: Optional[Literal["bf16", "fp16"]] = None  # automatic mixed precision
+    to_static: bool = False  # the network as a static graph
     log_steps: Positive = 20  # steps between two lines of the log
     evaluate_every: Positive = 1  # epochs; the last is always evaluated
     train_accuracy: Literal["clean", "augmented"] = "clean"  # the views it is measured on

@@ -71,6 +71,10 @@ class ImageSplit(Dataset):
         image = self.read_image(index)
         return image if self.size is None else resize(image, self.size, self.interpolation)
 
+    def load_images(self, indices: list[int]) -> list[np.ndarray]:
+        """The images of these rows before their views; of one shape [H, W, 3] unless size is None."""
+        return [self.load_image(index) for index in indices]
+
     def __getitem__(self, index: int) -> tuple[list[np.ndarray], int]:
         image = self.load_image(index)
         # a list made last: Paddle's transforms take a tuple for (image, label, ...)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import paddle
-
 from ppcds.config import Recipe
 from ppcds.datasets.build import build_eval_split, build_held_back_split, build_train_split
 from ppcds.datasets.loader import load_batches, train_batches
@@ -20,6 +18,7 @@ from ppcds.engine.progress import Progress
 from ppcds.engine.run_folder import RunFolder
 from ppcds.engine.run_log import RunLog
 from ppcds.engine.schedules import learning_rate
+from ppcds.engine.step import TrainStep
 from ppcds.engine.stop import Stopped, StopRequest
 from ppcds.errors import UserError
 from ppcds.methods.build import build_method
@@ -49,6 +48,7 @@ class Trainer:
         self.optimizer = build_optimizer(
             recipe.optim, self.method.parameters(), classifier.parameters() if classifier else ()
         )
+        self.step = TrainStep(recipe, self.method, self.optimizer)
         self.state = TrainState(frozen=checksums(self.method.frozen()))
         self.resume = resume
         if resume:
@@ -117,14 +117,7 @@ class Trainer:
                 rate = learning_rate(self.recipe.optim, place)
                 self.optimizer.set_lr(rate)
                 self.method.progress = place / self.recipe.optim.epochs
-                self.method.noted = {}
-                losses = self.method(views, labels)
-                parts, notes = _numbers(losses), _numbers(self.method.noted)
-                self._require_finite(parts)
-                losses["loss"].backward()
-                self.optimizer.step()
-                self.optimizer.clear_grad()
-                self.method.after_step()
+                parts, notes = self.step(views, labels, self._require_finite)
                 state.step += 1
                 state.images_seen += len(labels) * (self.method.views_made or len(views))
                 sums = [(f"train_{name}", value) for name, value in parts.items()]
@@ -199,12 +192,3 @@ class Trainer:
                 f"the loss is not finite in {where} ({shown}): start again with an "
                 f"optim.learning_rate below {self.optimizer.get_lr():g}, or look at the images; {kept}"
             )
-
-
-def _numbers(values: dict[str, paddle.Tensor | float]) -> dict[str, float]:
-    """Scalars as numbers, fetched from the device at once."""
-    if not values:
-        return {}
-    scalars = [paddle.to_tensor(v) if isinstance(v, float) else v for v in values.values()]
-    tensors = [scalar.astype("float32").reshape([]) for scalar in scalars]
-    return dict(zip(values, paddle.stack(tensors).tolist()))

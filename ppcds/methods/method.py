@@ -6,6 +6,7 @@ from typing import Optional
 
 import paddle
 
+from ppcds.distributed import gather_rows
 from ppcds.losses import embedding_health
 
 
@@ -35,9 +36,23 @@ class Method(paddle.nn.Layer):
     def forward(self, views: list[paddle.Tensor], labels: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """Named, weighted losses of a batch and "loss", their sum.
 
-        views: V tensors [N, 3, H, W]; labels: [N], -1 = unlabelled.
+        views: V tensors [N, 3, H, W]; labels: [N], -1 = unlabelled.  With several ranks these are the losses
+        of the batch of all of them, the same on each.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no forward")
+        outputs = {name: gather_rows(rows) for name, rows in self.outputs(views, labels).items()}
+        return with_total(self.losses(outputs, gather_rows(labels)))
+
+    def outputs(self, views: list[paddle.Tensor], labels: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        """What networks make of a batch, by name: tensors [N, ...], one row an image, views on axis 1.
+
+        Nothing here may look from one row at another, batch norm apart: rows of several ranks, or of several
+        parts of a batch, are put together before the losses are taken.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no outputs")
+
+    def losses(self, outputs: dict[str, paddle.Tensor], labels: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        """The named, weighted losses of all rows; measures beside them go to `note`."""
+        raise NotImplementedError(f"{type(self).__name__} has no losses")
 
     def note(self, **measures: paddle.Tensor | float) -> None:
         """Record measures of this step that are no losses: they are averaged and logged beside them."""
