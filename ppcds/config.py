@@ -116,7 +116,8 @@ class OptimSection(Section):
     weight_decay: Annotated[Number, Field(ge=0)] = 0.0
     epochs: Positive
     schedule: Schedule
-    accumulate: Positive = 1  # parts in which a batch goes through the network, to save memory
+    # parts of a batch, one of which is in the network at once; the losses see all rows, batch norm a part
+    accumulate: Positive = 1
 
 
 class RunSection(Section):

@@ -11,8 +11,6 @@ import sys
 import warnings
 from pathlib import Path
 
-import numpy as np
-
 from ppcds.errors import UserError
 
 _SET_HERE: dict[str, str] = {}  # what prepare_processor has put into the environment
@@ -22,14 +20,20 @@ def prepare_processor(threads: int | None = None) -> None:
     """Set the processor's environment before Paddle is loaded; what the user has set stays.
 
     Paddle's CPU build takes a slow path of its matrix library on AMD processors, and one thread, unless
-    MKL_DEBUG_CPU_TYPE and OMP_NUM_THREADS say otherwise. threads: all cores unless given; a narrow network
-    is faster with one. May be called again as long as Paddle is not loaded.
+    MKL_DEBUG_CPU_TYPE and OMP_NUM_THREADS say otherwise. threads: all cores unless given, shared by the
+    ranks on this machine; a narrow network is faster with one. May be called again as long as Paddle is not
+    loaded.
     """
     for noise in ("No ccache found", "When training, we now always track global mean and variance"):
         warnings.filterwarnings("ignore", message=noise)  # Paddle's, about nothing a user of ppcds can change
     if "paddle" in sys.modules:
         return
-    wanted = {"OMP_NUM_THREADS": str(threads or available_cores())}
+    # what paddle.distributed.launch tells of the processes it starts on this machine, which share its cores
+    processes = int(os.environ.get("PADDLE_LOCAL_SIZE", 1))
+    wanted = {
+        "OMP_NUM_THREADS": str(threads or max(1, available_cores() // processes)),
+        "GLOG_minloglevel": "1",  # of Paddle's C++ code: warnings and errors
+    }
     if "AMD" in processor_name():
         wanted["MKL_DEBUG_CPU_TYPE"] = "5"
     for key, value in wanted.items():
@@ -117,11 +121,15 @@ def load_paddle():
 
 def seed_for(*path: int) -> int:
     """A 32-bit seed that depends on every number of `path`: (seed, epoch, index) for instance."""
+    import numpy as np  # here and below: a command that only prints its help does without
+
     return int(np.random.SeedSequence((len(path), *path)).generate_state(1)[0])  # (0,) is not (0, 0)
 
 
 def seed_example(*path: int) -> None:
     """Seed what image transforms draw from (`random` and NumPy) for one example."""
+    import numpy as np
+
     seed = seed_for(*path)
     random.seed(seed)
     np.random.seed(seed)

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ppcds.datasets import prepare
+from ppcds.datasets import Sports10, prepare
+from ppcds.datasets.cache import packed_images
 from ppcds.datasets.prepare import place
 from ppcds.errors import UserError
 
@@ -157,6 +158,42 @@ def test_a_folder_is_copied_and_one_in_place_is_only_checked(tiny_sports10, prep
     (tmp_path / "data/d/Sports10/Tennis/train_0.jpg").write_bytes(b"")
     assert prepare_data("data/d", "--root", "data/d") == 1  # found below the folder, and not copied again
     assert prepare_data(tiny_sports10, "--root", "data/d") == 0  # mended
+
+
+def test_pack_resizes_the_images_of_both_splits_of_a_folder_in_place(tiny_sports10, prepare_data, capsys):
+    arguments = [tiny_sports10, "--root", tiny_sports10.parent, "--pack", "12x20", "--interpolation", "area"]
+    before = tree(tiny_sports10)
+    assert prepare_data(*arguments) == 0
+    said = capsys.readouterr().out
+    for split, count in (("train", 40), ("val", 20)):
+        folder = tiny_sports10 / f"packed/{split}_12x20_area_exact"
+        assert f"{folder}: {count} images, 0.00 GB" in said
+        packed = packed_images(Sports10(tiny_sports10, split, size=(12, 20), interpolation="area"), "use")
+        assert packed.pixels.shape == (count, 12, 20, 3)
+    made = tree(tiny_sports10)
+    assert {name: made[name] for name in before} == before
+    assert prepare_data(*arguments) == 0  # there is nothing left to do
+    assert "made anew" not in capsys.readouterr().out
+    assert {**tree(tiny_sports10), "prepare_summary.json": b""} == {**made, "prepare_summary.json": b""}
+
+
+def test_an_archive_is_unpacked_and_packed_in_one_command(tiny_sports10, prepare_data, tmp_path):
+    zip_folder(tiny_sports10, tmp_path / "a.zip", "Sports10/")
+    assert prepare_data("a.zip", "--pack", "12x20", "--decode", "fast") == 0
+    assert (tmp_path / "data/d/Sports10/packed/val_12x20_bilinear_fast/packed.json").is_file()
+
+
+def test_what_is_not_sound_is_not_packed(tiny_sports10, prepare_data, tmp_path):
+    (tiny_sports10 / "Tennis/train_1.jpg").write_bytes(b"")
+    assert prepare_data(tiny_sports10, "--root", tmp_path, "--pack", "12x20") == 1
+    assert not (tiny_sports10 / "packed").exists()
+
+
+@pytest.mark.parametrize("text", ["72", "72*128", "72x", "0x128", "-1x4", "72x128x3", "72 x 128"])
+def test_a_size_that_is_none_is_refused_before_anything_is_done(text, tiny_sports10, prepare_data, tmp_path):
+    with pytest.raises(UserError, match="write HEIGHTxWIDTH in pixels, for instance --pack 72x128"):
+        prepare_data(tiny_sports10, "--root", "data/d", f"--pack={text}")
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_tar_is_unpacked_too(tiny_sports10, prepare_data, tmp_path):

@@ -1,6 +1,7 @@
 """Unpack and check a data set: python tools/prepare_data.py Sports10.zip --root data/d"""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ def main() -> int:
         description="Unpack a data set in the layout of Sports10 (or CIFAR-10's or STL-10's official "
         "archive), decode every image and write prepare_summary.json. The same command continues an "
         "interrupted run. The exit status is 1 if images are broken or missing, or if a class is unknown.",
-        epilog="example: python tools/prepare_data.py Sports10.zip --root data/d",
+        epilog="example: python tools/prepare_data.py Sports10.zip --root data/d --pack 72x128",
     )
     parser.add_argument(
         "source", type=Path, metavar="ARCHIVE_OR_FOLDER",
@@ -26,25 +27,37 @@ def main() -> int:
     parser.add_argument(
         "--name", help="its folder under the root (default: its own name, or Sports10 if it has none)"
     )
+    parser.add_argument(
+        "--pack", metavar="HEIGHTxWIDTH", help="then resize the images once, into a file that training reads"
+    )
+    how = "of --pack, as data.%(dest)s of the recipe (default: %(default)s)"
+    parser.add_argument("--interpolation", choices=["bilinear", "area"], default="bilinear", help=how)
+    parser.add_argument("--decode", choices=["exact", "fast"], default="exact", help=how)
     args = parser.parse_args()
+    size = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", args.pack or "1x1")
+    if not size:
+        raise UserError(f"--pack {args.pack}: write HEIGHTxWIDTH in pixels, for instance --pack 72x128")
     if not args.source.exists():
         raise UserError(f"there is no archive or folder {args.source}")
 
     load_paddle()  # which the data sets are made of
+    from ppcds.datasets.cache import pack_folder
     from ppcds.datasets.prepare import place
     from ppcds.datasets.verify import SUMMARY, report, verify
 
     try:
         folder = place(args.source, args.root, args.name)
         summary = verify(folder)
+        print(report(summary))
+        faults = len(summary["broken"]) + len(summary["missing"])
+        unknown = len(summary["unknown_classes"])
+        said = f"{faults or 'none'} broken or missing" + (f", unknown classes: {unknown}" if unknown else "")
+        print(f"{folder}: {summary['images']} images, {said} ({folder / SUMMARY})")
+        if args.pack and not (faults or unknown):
+            pack_folder(folder, tuple(map(int, size.groups())), args.interpolation, args.decode)
     except KeyboardInterrupt:
         print("Interrupted. The same command goes on from here.", file=sys.stderr)
         return 130
-    print(report(summary))
-    faults = len(summary["broken"]) + len(summary["missing"])
-    unknown = len(summary["unknown_classes"])
-    said = f"{faults or 'none'} broken or missing" + (f", unknown classes: {unknown}" if unknown else "")
-    print(f"{folder}: {summary['images']} images, {said} ({folder / SUMMARY})")
     return 1 if faults or unknown else 0
 
 

@@ -31,6 +31,9 @@ def main() -> int:
 
     prepare_processor(recipe.run.threads)
     choose_device(args.device)  # before anything else loads Paddle
+    from ppcds.distributed import join_ranks, launcher, rank
+
+    join_ranks(args.device)
     from ppcds.engine.stop import Stopped
     from ppcds.engine.trainer import Trainer
 
@@ -38,9 +41,12 @@ def main() -> int:
     try:
         last = trainer.train()
     except Stopped as stopped:
-        device = f" --device {args.device}" if args.device else ""
-        print(f"Go on with: python tools/train.py --resume {quote(recipe.run.output_dir)}{device}")
+        if rank() == 0:
+            device = f" --device {args.device}" if args.device else ""
+            print(f"Go on with: {launcher()} tools/train.py --resume {quote(recipe.run.output_dir)}{device}")
         return 128 + stopped.signum
+    if rank():
+        return 0
     folder, representation = Path(recipe.run.output_dir), trainer.method.representation
     split = "held-back" if recipe.data.hold_back else "validation"
     measure = "nearest-neighbour accuracy" if representation else "accuracy"

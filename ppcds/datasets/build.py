@@ -8,6 +8,8 @@ import numpy as np
 
 from ppcds.config import DataSection, Recipe
 from ppcds.datasets import LAYOUTS
+from ppcds.datasets.cache import packed_images
+from ppcds.datasets.csv_split import CSVSplit
 from ppcds.datasets.split import ImageSplit
 from ppcds.datasets.split_table import class_names
 from ppcds.datasets.subset import hold_back, labelled_subset, stratified_part
@@ -78,7 +80,10 @@ def build_train_views(recipe: Recipe, views_used: int) -> list[View]:
         raise UserError(
             f"views.train has {len(steps)} view(s), method {recipe.method.name} needs {views_used}"
         )
-    return [build_view(view, f"views.train[{i}]") for i, view in enumerate(steps[:views_used])]
+    return [
+        build_view(view, f"views.train[{i}]", recipe.views.on_device)
+        for i, view in enumerate(steps[:views_used])
+    ]
 
 
 def build_eval_split(recipe: Recipe, split: str = "val") -> ImageSplit:
@@ -128,7 +133,11 @@ def _split(recipe: Recipe, split: str, views: list) -> ImageSplit:
     classes = recipe_classes(recipe) if data.classes else None
     if layout.CLASSES is None:
         options["classes"] = classes
-    return layout(data.root, split, **options)
+    if issubclass(layout, CSVSplit):  # the others' images are in no files of their own
+        options["decode"] = data.decode
+    whole = layout(data.root, split, **options)
+    whole.packed = packed_images(whole, data.cache)
+    return whole
 
 
 def _find_layout(recipe: Recipe) -> type[ImageSplit]:

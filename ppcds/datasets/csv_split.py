@@ -16,7 +16,7 @@ class CSVSplit(ImageSplit):
     """One split of a folder with `<split>_split.csv` (columns filename, class) and the images it lists.
 
     root: the folder; filenames are relative to it.  split: "train", "val" or another one that has a file.
-    views, size, interpolation: see ImageSplit.
+    views, size, interpolation, decode: see ImageSplit.
     classes: names in the order of their ids, or None for the data set's own (CLASSES), or where it has
     none for the sorted names of train_split.csv.
 
@@ -33,16 +33,17 @@ class CSVSplit(ImageSplit):
         size: tuple[int, int] | None = (72, 128),
         interpolation: str = "bilinear",
         classes: tuple[str, ...] | None = None,
+        decode: str = "exact",
     ):
         root = Path(root)
         classes = tuple(classes or self.CLASSES or class_names(root))
         filenames, labels = read_split(root, split, classes, blank_allowed=split == "train")
-        super().__init__(root, split, classes, labels, views, size, interpolation)
+        super().__init__(root, split, classes, labels, views, size, interpolation, decode)
         self.filenames = filenames
 
     def read_image(self, index: int) -> np.ndarray:
         """The image of the row's file. Raises UserError, with its name, if it is missing or damaged."""
-        return read_image(self.root / self.filenames[index])
+        return read_image(self.root / self.filenames[index], self.size if self.decode == "fast" else None)
 
     def take(self, rows: np.ndarray | list[int]) -> CSVSplit:
         """A copy that holds these rows of this split alone, in this order."""

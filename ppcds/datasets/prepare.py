@@ -63,7 +63,8 @@ def _place_folder(source: Path, root: Path, name: str | None) -> Path:
     if there.startswith(here + os.sep):
         raise UserError(f"{folder} lies inside {data_set}, which would be copied there: name another --root")
     with archive_entries(data_set) as entries:
-        unpack(_stl10_files(entries) if binary else entries, folder)
+        wanted = [entry for entry in entries if not entry.path.startswith("packed/")]  # made of other files
+        unpack(_stl10_files(entries) if binary else wanted, folder)
     return folder
 
 

@@ -14,12 +14,14 @@ import numpy as np
 import paddle
 
 from ppcds.config import Recipe, changed_keys
+from ppcds.distributed import num_ranks
 from ppcds.errors import UserError
 from ppcds.methods import METHODS
 from ppcds.weights import first_not_finite, load_weights, read_metadata, save_weights, set_weights
 
 MAY_CHANGE = {
     "data.root",
+    "data.cache",
     "data.num_workers",
     "run.output_dir",
     "run.log_steps",
@@ -38,6 +40,8 @@ class TrainState:
     best: float = -1.0
     images_seen: int = 0  # views, since the run began
     frozen: dict[str, str] = dataclasses.field(default_factory=dict)  # checksums of what must not change
+    ranks: int = 1  # that share each batch
+    scaler: dict[str, float] = dataclasses.field(default_factory=dict)  # see engine.precision
 
 
 def save_checkpoint(path: Path, recipe: Recipe, state: TrainState, method, optimizer) -> None:
@@ -80,10 +84,18 @@ def read_position(path: Path, recipe: Recipe) -> TrainState:
 
 
 def load_checkpoint(path: Path, recipe: Recipe, method, optimizer) -> TrainState:
-    """Put a run back where it stopped. Raises UserError if there is none, or if the recipe has changed."""
+    """Put a run back where it stopped.
+
+    Raises UserError if there is none, or if the recipe or the number of ranks has changed.
+    """
     if not path.is_file():
         raise UserError(f"{path.parent} is not a run that can be resumed: there is no {path.name} in it")
     state = read_position(path, recipe)
+    if state.ranks != num_ranks():
+        raise UserError(
+            f"{path}: the run began with {state.ranks} rank(s) and this is {num_ranks()}: their sums round "
+            "differently, so go on with as many processes as before (--nproc_per_node)"
+        )
     tensors = load_weights(path)
     if (state.epoch or state.step) and not any(name.startswith("optimizer.") for name in tensors):
         raise UserError(f"{path}: the state of the optimiser is missing")

@@ -7,14 +7,15 @@ from collections.abc import Callable
 
 import numpy as np
 import paddle
-from paddle.io import DataLoader, Dataset
+from paddle.io import DataLoader
 from scipy.special import log_softmax
 
 from ppcds.config import Recipe
 from ppcds.datasets.loader import batches_of, load_batches
 from ppcds.datasets.split import ImageSplit
-from ppcds.engine.features import outputs_of
-from ppcds.engine.knn import measure_knn
+from ppcds.distributed import gather_batches, num_ranks, rank, read_together
+from ppcds.engine.features import extract_features, outputs_of
+from ppcds.engine.knn import knn_accuracy
 from ppcds.errors import UserError
 from ppcds.runtime import seed_for
 
@@ -77,33 +78,33 @@ class Evaluation:
         self.train_rows = np.sort(chosen)
 
     def measure(self, network: paddle.nn.Layer, epoch: int, check: Callable[[], None]) -> dict[str, float]:
-        """train_accuracy, eval_accuracy, eval_loss; eval_accuracy_ten_batches if the recipe asks for it."""
-        size, count = self.recipe.data.batch_size, len(self.eval_split)
+        """train_accuracy, eval_accuracy, eval_loss; eval_accuracy_ten_batches if the recipe asks for it.
 
-        def load(dataset: Dataset, batches: list[list[int]]):
-            return load_batches(dataset, batches, self.recipe.data.num_workers, self.recipe.run.seed, epoch)
+        Several ranks share the images, and every one learns what is found of all of them.
+        """
+        data, seed = self.recipe.data, self.recipe.run.seed
+        extract = extract_features if self.representation else predict_logits
 
-        def predicted(dataset: Dataset, batches: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-            return predict_logits(network, load(dataset, batches), check)
+        def outputs(split: ImageSplit, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            shared = np.pad(rows, (0, -len(rows) % num_ranks()), mode="edge")  # equally, and cut off below
+            batches = [shared[b].tolist() for b in batches_of(len(shared), data.batch_size, drop_last=False)]
+            own = load_batches(split, batches, data.num_workers, seed, epoch, 0, rank(), num_ranks())
+            found, sizes = extract(network, read_together(own), check), [len(batch) for batch in batches]
+            return tuple(gather_batches(array, sizes)[: len(rows)] for array in found)
 
-        train_batches = [
-            self.train_rows[rows].tolist() for rows in batches_of(len(self.train_rows), size, False)
-        ]
-        eval_batches = batches_of(count, size, drop_last=False)
+        eval_rows, found = np.arange(len(self.eval_split)), {}
         if self.representation:
-            if not train_batches:  # no neighbours with a label
+            if not len(self.train_rows):  # no neighbours with a label
                 return {}
-            bank, queries = load(self.train_split, train_batches), load(self.eval_split, eval_batches)
-            return {"eval_accuracy": measure_knn(network, bank, queries, check)}
-        found = {}
-        if train_batches:  # none where no training image has a label
-            found["train_accuracy"] = accuracy(*predicted(self.train_split, train_batches))
-        logits, labels = predicted(self.eval_split, eval_batches)
+            bank, queries = outputs(self.train_split, self.train_rows), outputs(self.eval_split, eval_rows)
+            return {"eval_accuracy": knn_accuracy(*bank, *queries)}
+        if len(self.train_rows):  # none where no training image has a label
+            found["train_accuracy"] = accuracy(*outputs(self.train_split, self.train_rows))
+        logits, labels = outputs(self.eval_split, eval_rows)
         found["eval_accuracy"] = accuracy(logits, labels)
         found["eval_loss"] = mean_cross_entropy(logits, labels)
         if self.recipe.run.ten_batch_accuracy:
-            shuffled = batches_of(
-                count, size, drop_last=True, shuffle_seed=seed_for(self.recipe.run.seed, epoch)
-            )
-            found["eval_accuracy_ten_batches"] = accuracy(*predicted(self.eval_split, shuffled[:10]))
+            shuffled = batches_of(len(eval_rows), data.batch_size, True, seed_for(seed, epoch))
+            chosen = np.concatenate(shuffled[:10])
+            found["eval_accuracy_ten_batches"] = accuracy(*outputs(self.eval_split, chosen))
         return found

@@ -100,7 +100,8 @@ def fingerprint(network: paddle.nn.Layer, split: ImageSplit, recipe: Recipe, hea
         array = np.ascontiguousarray(tensor.numpy())
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
         digest.update(array.tobytes())
-    shown = {"size": split.size, "interpolation": split.interpolation, "view": recipe.views.eval}
+    shown = {"size": split.size, "interpolation": split.interpolation, "decode": split.decode}
+    shown["view"] = recipe.views.eval
     settings = [recipe.model.model_dump(mode="json"), head_layer, shown, os.path.abspath(split.root)]
     digest.update(json.dumps(settings, default=str).encode())
     for filename in getattr(split, "filenames", ()):  # not every layout has a file an image

@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 
 from ppcds.config import Recipe
-from ppcds.datasets.loader import SeededExamples, load_batches
+from ppcds.datasets.loader import load_batches
 from ppcds.datasets.split import ImageSplit
 from ppcds.engine.run_log import RunLog
 from ppcds.methods import Method
@@ -49,6 +49,6 @@ def introduce(log: RunLog, recipe: Recipe, method: Method, train: ImageSplit, ev
 
 
 def show_views(log: RunLog, train: ImageSplit, seed: int, rows: list[int]) -> None:
-    """The views of these rows as a VisualDL picture."""
-    drawn = SeededExamples(train, seed, epoch=0)
-    log.picture("views", view_grid([drawn[row][0] for row in rows]))
+    """The views of these rows, the first of the run, as a VisualDL picture."""
+    for views, _ in load_batches(train, [rows], seed=seed):
+        log.picture("views", view_grid(list(zip(*(view.numpy() for view in views)))))

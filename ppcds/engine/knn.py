@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import paddle
 from sklearn.neighbors import KNeighborsClassifier
 
-from ppcds.engine.features import Batches, extract_features
 from ppcds.errors import UserError
 
 NEIGHBOURS = 20  # best for most networks of Caron et al. 2021 (arXiv:2104.14294); Wu et al. took 200
@@ -71,13 +67,3 @@ def knn_accuracy(
         raise UserError("nearest neighbours: none of the images to classify has a class")
     scores = WeightedKNN(bank, bank_labels, neighbours, temperature).scores(queries[labelled])
     return float((scores.argmax(axis=1) == query_labels[labelled]).mean())
-
-
-def measure_knn(
-    network: paddle.nn.Layer, bank: Batches, queries: Batches, check: Callable[[], None] = lambda: None
-) -> float:
-    """knn_accuracy of a network's features of two loaders' images, during training for instance.
-
-    network: an Encoder or a classifier, left as it was.  check: as in extract_features.
-    """
-    return knn_accuracy(*extract_features(network, bank, check), *extract_features(network, queries, check))

@@ -64,13 +64,14 @@ def predict_files(
     evaluation.  skip: called with what is wrong with a file that cannot be read; it gets no prediction.
     """
     view = build_view(recipe.views.eval, "views.eval")
+    height_width = tuple(recipe.data.size)
 
     def read(file: str) -> np.ndarray | UserError:
         try:
-            image = read_image(file)
+            image = read_image(file, height_width if recipe.data.decode == "fast" else None)
         except UserError as error:
             return error
-        return view(resize(image, tuple(recipe.data.size), recipe.data.interpolation))
+        return view(resize(image, height_width, recipe.data.interpolation))
 
     files = list(files)
     size = recipe.data.batch_size

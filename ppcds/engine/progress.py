@@ -8,6 +8,7 @@ import time
 from tqdm import tqdm
 
 from ppcds.config import Recipe
+from ppcds.distributed import rank
 from ppcds.engine.run_log import RunLog
 
 
@@ -20,11 +21,11 @@ class Progress:
         self.clock = StepClock(self.epochs * steps - done)
 
     def epoch_bar(self, epoch: int, step: int) -> tqdm:
-        """The bar of an epoch from its `step` on; none where the screen is not a terminal."""
+        """The bar of an epoch from its `step` on; none off a terminal and on later ranks."""
         self.clock.resting()
         label = f"epoch {epoch + 1}/{self.epochs}"
         layout = "{desc} {bar:8} {n_fmt}/{total_fmt}{postfix}"  # room for the losses
-        options = {"bar_format": layout, "leave": False, "disable": None, "dynamic_ncols": True}
+        options = {"bar_format": layout, "leave": False, "disable": rank() > 0 or None, "dynamic_ncols": True}
         self.bar = tqdm(total=self.steps, initial=step, desc=label, **options)
         return self.bar
 
@@ -39,7 +40,7 @@ class Progress:
     ) -> None:
         """Tell of a step: on the bar always, in the log and in VisualDL every run.log_steps steps.
 
-        parts: losses.  notes: what else was measured, for log and VisualDL alone.
+        images: of all ranks.  parts: losses.  notes: what else was measured, for log and VisualDL alone.
         """
         self.clock.step_done(images)
         loss = f"loss {parts['loss']:.4f}"

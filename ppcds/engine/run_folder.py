@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ppcds.distributed import rank
 from ppcds.errors import UserError
 
 try:
@@ -17,11 +18,14 @@ class RunFolder:
     """A run's folder, held by this process alone until `release`.
 
     A fresh run moves an earlier one aside (output/demo -> output/demo.1); `said` is a sentence about that.
+    With several ranks the first of them holds it for all.
     Raises UserError if another run is going on in the folder, or it cannot be made.
     """
 
     def __init__(self, path: Path, resume: bool) -> None:
-        self.said = ""
+        self.said, self.lock = "", None
+        if rank():
+            return
         try:
             path.mkdir(parents=True, exist_ok=True)
             self.lock = _lock(path)
@@ -36,7 +40,8 @@ class RunFolder:
             raise UserError(f"run.output_dir {path}: {error.strerror}") from error
 
     def release(self) -> None:
-        os.close(self.lock)
+        if self.lock is not None:
+            os.close(self.lock)
 
 
 def _lock(path: Path) -> int:

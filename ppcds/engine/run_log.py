@@ -10,6 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 from visualdl import LogWriter
 
+from ppcds.distributed import rank
 from ppcds.files import written_whole
 
 
@@ -49,3 +50,32 @@ class RunLog:
     def close(self) -> None:
         self.writer.close()
         self.file.close()
+
+
+class SilentLog(RunLog):
+    """Of every rank but the first: it leaves the telling to that one."""
+
+    def __init__(self) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        pass
+
+    note = say
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        pass
+
+    def picture(self, tag: str, image: np.ndarray) -> None:
+        pass
+
+    def metrics(self, history: list[dict[str, float]]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def open_log(folder: Path) -> RunLog:
+    """The log of a run, which one rank writes for all."""
+    return SilentLog() if rank() else RunLog(folder)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+from ppcds.distributed import largest, num_ranks
+
 
 class Stopped(Exception):
     """The run was asked to stop by this signal."""
@@ -14,7 +16,11 @@ class Stopped(Exception):
 
 
 class StopRequest:
-    """Within the block, the first SIGINT or SIGTERM is kept for `check`; a second one acts at once."""
+    """Within the block, the first SIGINT or SIGTERM is kept for `check`; a second one acts at once.
+
+    With several ranks a second one is ignored: the launcher repeats what its process group has got already,
+    and kills a rank that goes on for too long.
+    """
 
     def __enter__(self) -> StopRequest:
         self.signum = None
@@ -29,9 +35,11 @@ class StopRequest:
 
     def _keep(self, signum: int, frame) -> None:
         self.signum = signum
-        signal.signal(signum, self.before[signum])
+        if num_ranks() == 1:
+            signal.signal(signum, self.before[signum])
 
     def check(self) -> None:
-        """Raise Stopped if a signal has come."""
-        if self.signum is not None:
-            raise Stopped(self.signum)
+        """Raise Stopped if a signal has come, to any rank: every rank has to call this as often."""
+        signum = largest(self.signum or 0)
+        if signum:
+            raise Stopped(signum)

@@ -8,6 +8,7 @@ from pathlib import Path
 from ppcds.config import Recipe
 from ppcds.datasets.build import build_eval_split, build_held_back_split, build_train_split
 from ppcds.datasets.loader import load_batches, train_batches
+from ppcds.distributed import lost_ranks_in_words, num_ranks, once_for_all, rank, read_together
 from ppcds.engine.checkpoint import TrainState, load_checkpoint, save_checkpoint
 from ppcds.engine.evaluate import Evaluation
 from ppcds.engine.frozen import checksums
@@ -16,8 +17,9 @@ from ppcds.engine.introduction import introduce, rehearse, show_views
 from ppcds.engine.optimizers import build_optimizer
 from ppcds.engine.progress import Progress
 from ppcds.engine.run_folder import RunFolder
-from ppcds.engine.run_log import RunLog
+from ppcds.engine.run_log import RunLog, open_log
 from ppcds.engine.schedules import learning_rate
+from ppcds.engine.sharing import describe_sharing, require_same_start, share_batches
 from ppcds.engine.step import TrainStep
 from ppcds.engine.stop import Stopped, StopRequest
 from ppcds.errors import UserError
@@ -43,16 +45,18 @@ class Trainer:
         self.method = build_method(recipe, len(self.eval_split.classes), pretrained=not resume)
         self.train_split = build_train_split(recipe, self.method.views_used)
         self.steps = len(self._batches(epoch=0))
+        share_batches(recipe, self.method, self._batches(epoch=0))
         self.evaluation = Evaluation(recipe, self.train_split, self.eval_split, self.method.representation)
         classifier = getattr(self.method.deployed(), "fc", None)
         self.optimizer = build_optimizer(
             recipe.optim, self.method.parameters(), classifier.parameters() if classifier else ()
         )
         self.step = TrainStep(recipe, self.method, self.optimizer)
-        self.state = TrainState(frozen=checksums(self.method.frozen()))
+        self.state = TrainState(frozen=checksums(self.method.frozen()), ranks=num_ranks())
         self.resume = resume
         if resume:
             self.state = load_checkpoint(self.latest, recipe, self.method, self.optimizer)
+            self.step.precision.restore(self.state.scaler)
             self._require_frozen()
         self.stop = StopRequest()
         self.warned: set[str] = set()
@@ -63,13 +67,16 @@ class Trainer:
 
         Raises Stopped, after saving, on SIGINT or SIGTERM, and UserError if a loss is not finite.
         """
+        require_same_start(self.method, self.train_split)
         rehearse(self.method, self.train_split, self.eval_split, self._batches(epoch=0)[0][:2])
         held = RunFolder(self.folder, self.resume)
-        self.recipe.save(self.folder / "recipe.yaml")
-        self.log = RunLog(self.folder)
+        once_for_all(lambda: self.recipe.save(self.folder / "recipe.yaml"))
+        self.log = open_log(self.folder)
         if held.said:
             self.log.say(held.said)
         introduce(self.log, self.recipe, self.method, self.train_split, self.eval_split)
+        if num_ranks() > 1:
+            self.log.say(describe_sharing(self.recipe))
         for name, checksum in self.state.frozen.items():
             self.log.say(f"the {name} stays as it is (SHA-256 {checksum[:16]}, checked after each epoch)")
         if self.resume:
@@ -83,7 +90,7 @@ class Trainer:
         done = self.state.epoch * self.steps + self.state.step
         self.progress = Progress(self.log, self.recipe, self.steps, done)
         try:
-            with self.stop:
+            with self.stop, lost_ranks_in_words():
                 if not self.resume:
                     self._save()  # from the first step on there is something to resume
                 while self.state.epoch < epochs:
@@ -107,10 +114,10 @@ class Trainer:
         state, seed = self.state, self.recipe.run.seed
         self.method.train()
         batches = self._batches(state.epoch)[state.step :]
-        workers = self.recipe.data.num_workers
-        loader = load_batches(self.train_split, batches, workers, seed, state.epoch)
+        workers, at = self.recipe.data.num_workers, (state.epoch, state.step)
+        loader = load_batches(self.train_split, batches, workers, seed, *at, rank(), num_ranks())
         with self.progress.epoch_bar(state.epoch, state.step):
-            for views, labels in loader:
+            for views, labels in read_together(loader):
                 self.progress.clock.batch_read()
                 seed_step(seed, state.epoch, state.step)
                 place = state.epoch + state.step / self.steps  # in epochs
@@ -119,12 +126,13 @@ class Trainer:
                 self.method.progress = place / self.recipe.optim.epochs
                 parts, notes = self.step(views, labels, self._require_finite)
                 state.step += 1
-                state.images_seen += len(labels) * (self.method.views_made or len(views))
+                images = len(labels) * num_ranks()
+                state.images_seen += images * (self.method.views_made or len(views))
                 sums = [(f"train_{name}", value) for name, value in parts.items()]
                 sums += [(f"noted_{name}", value) for name, value in notes.items()]
                 for name, value in sums:
                     state.sums[name] = state.sums.get(name, 0.0) + value
-                self.progress.step_done(state.epoch, state.step, len(labels), parts, notes, rate)
+                self.progress.step_done(state.epoch, state.step, images, parts, notes, rate)
                 self.stop.check()
 
     def _end_epoch(self) -> None:
@@ -132,7 +140,6 @@ class Trainer:
         self._save()
         self._require_frozen()
         state, run = self.state, self.recipe.run
-        network = self.method.deployed()
         row = {
             "epoch": state.epoch + 1,
             "learning_rate": learning_rate(self.recipe.optim, state.epoch + (self.steps - 1) / self.steps),
@@ -142,14 +149,14 @@ class Trainer:
         row.update(means)
         is_best, is_last = False, state.epoch + 1 == self.recipe.optim.epochs
         if is_last or (state.epoch + 1) % run.evaluate_every == 0:
-            row.update(self.evaluation.measure(network, state.epoch, self.stop.check))
+            row.update(self.evaluation.measure(self.method.deployed(), state.epoch, self.stop.check))
             is_best = row.get(run.best_by, math.inf) > state.best  # where nothing can be measured: the last
         state.history.append(row)
         if is_best:
             state.best = row.get(run.best_by, state.best)
-            save_weights(network.state_dict(), self.folder / "best_model.pdparams")
+            self._save_deployed("best_model.pdparams")
         if is_last:  # before the checkpoint that calls the run finished
-            save_weights(network.state_dict(), self.folder / "last_model.pdparams")
+            self._save_deployed("last_model.pdparams")
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
         self._save()
         self.log.metrics(state.history)
@@ -161,7 +168,13 @@ class Trainer:
                 self.log.say(f"warning: {warning}")
 
     def _save(self) -> None:
-        save_checkpoint(self.latest, self.recipe, self.state, self.method, self.optimizer)
+        self.state.scaler = self.step.precision.state()
+        once_for_all(
+            lambda: save_checkpoint(self.latest, self.recipe, self.state, self.method, self.optimizer)
+        )
+
+    def _save_deployed(self, name: str) -> None:
+        once_for_all(lambda: save_weights(self.method.deployed().state_dict(), self.folder / name))
 
     def _batches(self, epoch: int) -> list[list[int]]:
         data = self.recipe.data

@@ -59,8 +59,8 @@ def share_with_classmate(labels: paddle.Tensor) -> paddle.Tensor:
 
     Near 0 the labels take no part in a supervised contrast, which is then one of views alone.
     """
-    labels = labels.reshape([-1, 1])
-    labelled = labels >= 0
-    same_class = paddle.logical_and(labels == labels.t(), labelled).astype("float32")
-    has_classmate = (same_class.sum(axis=1) > 1).astype("float32")  # each is in its own class
-    return has_classmate.sum() / labelled.astype("float32").sum().clip(min=1)
+    labels = labels.flatten()
+    _, classes, sizes = paddle.unique(labels, return_inverse=True, return_counts=True)
+    labelled = (labels >= 0).astype("float32")
+    has_classmate = (sizes[classes] > 1).astype("float32") * labelled
+    return has_classmate.sum() / labelled.sum().clip(min=1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import paddle
-import paddle.nn.functional as F
 
+from ppcds.losses.contrast import contrast
 from ppcds.losses.embeddings import unit_rows
 from ppcds.losses.supcon import supcon_loss
 
@@ -32,9 +32,11 @@ def nt_xent_loss(
         raise ValueError(f"unknown negatives {negatives!r}: use all or cross")
     with paddle.amp.auto_cast(enable=False):
         first, second = (unit_rows(view) for view in views)
-        similarity = paddle.matmul(first, second, transpose_y=True) / temperature
-        own_image = paddle.arange(len(similarity))
-        return (F.cross_entropy(similarity, own_image) + F.cross_entropy(similarity.t(), own_image)) / 2
+        positive = (first * second).sum(axis=1) / temperature
+        weights = paddle.full_like(positive, 0.5 / len(positive))
+        return contrast(first / temperature, second, positive, weights) + contrast(
+            second / temperature, first, positive, weights
+        )
 
 
 def info_nce_loss(
@@ -53,7 +55,6 @@ def info_nce_loss(
         raise ValueError("temperature must be above 0")
     with paddle.amp.auto_cast(enable=False):
         queries, keys, queue = unit_rows(queries), unit_rows(keys.detach()), unit_rows(queue.detach())
-        similarity_to_key = (queries * keys).sum(axis=1, keepdim=True)
-        similarity_to_queue = paddle.matmul(queries, queue, transpose_y=True)
-        candidates = paddle.concat([similarity_to_key, similarity_to_queue], axis=1) / temperature
-        return F.cross_entropy(candidates, paddle.zeros([len(queries)], dtype="int64"))
+        to_key = (queries * keys).sum(axis=1) / temperature
+        weights = paddle.full_like(to_key, 1 / len(to_key))
+        return contrast(queries / temperature, queue, to_key, weights, positive_apart=True)

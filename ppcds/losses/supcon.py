@@ -6,6 +6,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from ppcds.losses.contrast import contrast
+
 
 def supcon_loss(
     views: list[paddle.Tensor], labels: paddle.Tensor | None = None, temperature: float = 0.07
@@ -55,51 +57,56 @@ class SupConLoss(nn.Layer):
         if features.ndim < 3:
             raise ValueError(f"features need the shape [N, V, ...], not {list(features.shape)}")
         num_images, num_views = features.shape[:2]
-        positives = _positives_of_images(num_images, labels, mask)
-        num_anchor_views = num_views if self.contrast_mode == "all" else 1
-        # View after view, so that the anchors are the first rows in both modes.
-        rows = paddle.concat(paddle.unbind(features.flatten(2), axis=1), axis=0)
-        loss = _mean_over_anchors(rows, positives.tile([num_anchor_views, num_views]), self.temperature)
-        return loss * (self.temperature / self.base_temperature)
+        with paddle.amp.auto_cast(enable=False):  # 1/0.07 times a dot product is too coarse in half precision
+            features = single_precision(features.flatten(2))
+            sums, counts, itself = _positives_of_images(features.sum(axis=1), labels, mask)
+            # View after view, so that the anchors are the first rows in both modes.
+            rows = paddle.concat(paddle.unbind(features, axis=1), axis=0)
+            anchor_views = num_views if self.contrast_mode == "all" else 1
+            anchors = rows[: anchor_views * num_images]
+            # A row is no candidate of its own, and so none of its positives.
+            counts = num_views * counts.tile([anchor_views]) - itself.tile([anchor_views])
+            sums = sums.tile([anchor_views, 1]) - itself.tile([anchor_views]).unsqueeze(1) * anchors
+            has_positive = counts > 0
+            counts = paddle.where(has_positive, counts, paddle.ones_like(counts))
+            weights = has_positive.astype(rows.dtype)
+            anchors = anchors / self.temperature
+            loss = contrast(
+                anchors,
+                rows,
+                positive=(anchors * sums).sum(axis=1) / counts,
+                weights=weights / weights.sum().clip(min=1),
+                itself=paddle.arange(len(anchors)),
+            )
+            return loss * (self.temperature / self.base_temperature)
 
 
 def single_precision(tensor: paddle.Tensor) -> paddle.Tensor:
     return tensor if tensor.dtype == paddle.float64 else tensor.astype("float32")
 
 
-def _positives_of_images(num_images: int, labels, mask) -> paddle.Tensor:
-    """[N, N] float32: which images are positives of which; an image always is of itself, except by mask."""
+def _positives_of_images(images: paddle.Tensor, labels, mask) -> tuple[paddle.Tensor, ...]:
+    """Of each image: the sum of its positives [N, D], their number [N], and 1 if it is one itself [N].
+
+    images: [N, D], the sum of an image's views. By labels or neither an image is its own positive.
+    """
     if labels is not None and mask is not None:
         raise ValueError("give labels or mask, not both")
+    num_images = len(images)
     if mask is not None:
         if list(mask.shape) != [num_images, num_images]:
             raise ValueError(f"a mask of {list(mask.shape)} for {num_images} images")
-        return mask.astype("float32")
-    itself = paddle.eye(num_images)
+        mask = mask.astype(images.dtype)
+        return paddle.matmul(mask, images), mask.sum(axis=1), mask.diagonal()
+    ones = paddle.ones([num_images], dtype=images.dtype)
     if labels is None:
-        return itself
-    labels = labels.reshape([-1, 1])
-    if labels.shape[0] != num_images:
-        raise ValueError(f"{labels.shape[0]} labels for {num_images} images")
-    same_class = paddle.logical_and(labels == labels.t(), labels >= 0)
-    return paddle.maximum(same_class.astype("float32"), itself)
-
-
-def _mean_over_anchors(rows: paddle.Tensor, positives: paddle.Tensor, temperature: float) -> paddle.Tensor:
-    """Eq. 2: rows [M, D]; positives [A, M], where anchor i is row i and is never its own positive."""
-    with paddle.amp.auto_cast(enable=False):  # 1/0.07 times a dot product is too coarse in half precision
-        rows = single_precision(rows)
-        positives = positives.astype(rows.dtype)
-        itself = paddle.eye(*positives.shape, dtype=rows.dtype)
-        similarity = paddle.matmul(rows[: positives.shape[0]], rows, transpose_y=True) / temperature
-        # Out of the softmax, and of its row maximum too: an anchor's similarity with itself can exceed all
-        # others by so much that their exponentials would vanish beside it. Finite, as 0 * inf is NaN.
-        similarity = paddle.where(itself > 0, paddle.full_like(similarity, -1e30), similarity)
-        log_prob = F.log_softmax(similarity, axis=1)
-        positives = positives * (1 - itself)
-        num_positives = positives.sum(axis=1)
-        has_positive = num_positives > 0
-        divisor = paddle.where(has_positive, num_positives, paddle.ones_like(num_positives))
-        loss_of_anchor = -(positives * log_prob).sum(axis=1) / divisor
-        # An anchor without positives has a sum of zeros above, so only the count has to leave it out.
-        return loss_of_anchor.sum() / has_positive.astype(rows.dtype).sum().clip(min=1)
+        return images, ones, ones
+    labels = labels.flatten().astype("int64")
+    if len(labels) != num_images:
+        raise ValueError(f"{len(labels)} labels for {num_images} images")
+    # An unlabelled image is a class of its own.
+    class_ids = paddle.where(labels >= 0, labels, -1 - paddle.arange(num_images))
+    ids, classes, sizes = paddle.unique(class_ids, return_inverse=True, return_counts=True)
+    no_sums = paddle.zeros([len(ids), images.shape[1]], dtype=images.dtype)
+    class_sums = paddle.scatter(no_sums, classes, images, overwrite=False)
+    return class_sums[classes], sizes[classes].astype(images.dtype), ones

@@ -11,6 +11,7 @@ from ppcds.methods import METHODS, Method
 from ppcds.methods.freeze import freeze
 from ppcds.methods.supervised import Supervised
 from ppcds.models import build_encoder, build_network, load_pretrained
+from ppcds.models.processor_conv import use_onednn
 from ppcds.options import check_options, did_you_mean
 from ppcds.weights import load_weights, read_metadata, set_weights
 
@@ -37,7 +38,7 @@ def build_method(recipe: Recipe, num_classes: int, pretrained: bool = True) -> M
     if model.pretrained and pretrained:
         arrays = load_weights(model.pretrained)
         started_from = load_pretrained(network, arrays, model.pretrained, model.new_classifier)
-    built = method(**layers, **options)
+    built = use_onednn(method(**layers, **options))
     built.started_from = started_from
     return built
 

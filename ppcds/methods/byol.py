@@ -10,9 +10,9 @@ from pydantic import Field
 
 from ppcds.losses import byol_loss
 from ppcds.methods.ema import copy_without_gradient, ema_update
-from ppcds.methods.freeze import hold_statistics
-from ppcds.methods.method import Method, with_total
+from ppcds.methods.method import Method
 from ppcds.models import Encoder, ProjectionHead
+from ppcds.models.running_statistics import hold_statistics
 
 
 class BYOL(Method):
@@ -47,16 +47,21 @@ class BYOL(Method):
         self.tau = tau
         self.tau_schedule = tau_schedule
 
-    def forward(self, views, labels):
+    def outputs(self, views, labels):
         # Each view in a pass of its own, as in the authors' code: batch norm sees one kind of view at a time.
         projections = [self.encoder.project(view)[1] for view in views]
         predictions = [self.predictor(projection) for projection in projections]
         with paddle.no_grad():
             targets = [self.target.project(view)[1] for view in views]
+        rows = {"projections": projections, "predictions": predictions, "targets": targets}
+        return {name: paddle.stack(of_views, axis=1) for name, of_views in rows.items()}
+
+    def losses(self, outputs, labels):
+        predictions, targets = (paddle.unbind(outputs[name], axis=1) for name in ("predictions", "targets"))
         loss = byol_loss(predictions[0], targets[1]) + byol_loss(predictions[1], targets[0])
         self.note(tau=self.tau_now())
-        self.note_embeddings("embedding", projections)
-        return with_total({"byol": loss})
+        self.note_embeddings("embedding", paddle.unbind(outputs["projections"], axis=1))
+        return {"byol": loss}
 
     def after_step(self):
         ema_update(self.target, self.encoder, self.tau_now(), buffers=True)

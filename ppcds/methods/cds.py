@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from ppcds.errors import UserError
 from ppcds.losses import contrast_levels, cross_entropy, share_with_classmate, supcon_loss
-from ppcds.methods.method import Method, with_total
+from ppcds.methods.method import Method, concat_views, stack_views
 from ppcds.models import CDSNetwork
 from ppcds.options import not_boolean
 
@@ -76,31 +76,25 @@ class ContrastiveDeepSupervision(Method):
         self.weight_schedule = weight_schedule
         self.softmax_twice = softmax_twice
 
-    def forward(self, views, labels):
+    def outputs(self, views, labels):
         # One pass over both views: batch norm sees them as one batch, as in the official code.
-        logits, embeddings = self.network(paddle.concat(views))
-        return with_total(self.losses(logits, embeddings, labels))
+        return outputs_of_stages(self.network, views)
 
-    def losses(
-        self, logits: paddle.Tensor, embeddings: list[paddle.Tensor], labels: paddle.Tensor
-    ) -> dict[str, paddle.Tensor]:
-        """What the network gives for both views, one under the other, -> the named, weighted losses.
-
-        logits: [2N, C].  embeddings: [2N, D] of each stage with a head, last to first.  labels: [N].
-        """
-        rows = len(labels) * self.classified_views
+    def losses(self, outputs, labels):
+        logits = concat_views(outputs["logits"][:, : self.classified_views])
         classes = paddle.concat([labels] * self.classified_views)
-        parts = {"cross_entropy": cross_entropy(logits[:rows], classes, self.softmax_twice)}
+        parts = {"cross_entropy": cross_entropy(logits, classes, self.softmax_twice)}
         share = (1 + math.cos(math.pi * self.progress)) / 2 if self.weight_schedule == "cosine" else 1.0
         positives = labels if self.contrast == "supcon" else None
-        for stage, embedding in zip(self.stages(), embeddings):
+        for stage in self.stages():
             name, weight = f"contrastive_stage{stage}", self.weight[stage] * share
-            contrast = supcon_loss(paddle.split(embedding, 2), positives, self.temperature[stage])
+            contrast = supcon_loss(both_views(outputs, stage), positives, self.temperature[stage])
             parts[name] = weight * contrast
             self.note(**contrast_levels(name, 2 * len(labels) - 1, self.temperature[stage], weight))
         if self.contrast == "supcon":
             self.note(share_with_classmate=share_with_classmate(labels))
-        self.note_embeddings(f"stage{self.stages()[0]}", paddle.split(embeddings[0], 2))
+        last = self.stages()[0]
+        self.note_embeddings(f"stage{last}", both_views(outputs, last))
         return parts
 
     def stages(self) -> list[int]:
@@ -109,6 +103,18 @@ class ContrastiveDeepSupervision(Method):
 
     def deployed(self):
         return self.network.backbone
+
+
+def outputs_of_stages(network: CDSNetwork, views: list[paddle.Tensor]) -> dict[str, paddle.Tensor]:
+    """logits [N, 2, C], and stage4, stage3, ... [N, 2, D]: the embeddings of each stage with a head."""
+    logits, embeddings = network(paddle.concat(views))
+    stages = {f"stage{stage}": rows for stage, rows in zip(network.stages[::-1], embeddings)}
+    return {name: stack_views(rows, len(views)) for name, rows in {"logits": logits, **stages}.items()}
+
+
+def both_views(outputs: dict[str, paddle.Tensor], stage: int) -> list[paddle.Tensor]:
+    """The embeddings of a stage, [N, D] of each view."""
+    return paddle.unbind(outputs[f"stage{stage}"], axis=1)
 
 
 def _of_each_stage(name: str, value: OneOrEach, stages: Stages) -> dict[int, float]:

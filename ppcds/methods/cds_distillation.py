@@ -10,11 +10,19 @@ from pydantic import Field
 
 from ppcds.errors import UserError
 from ppcds.losses import distillation_loss, embedding_distance, similarity_distillation_loss
-from ppcds.methods.cds import ContrastiveDeepSupervision, OneOrEach, Stages, Widths
-from ppcds.methods.freeze import freeze, hold_statistics
-from ppcds.methods.method import Method, with_total
+from ppcds.methods.cds import (
+    ContrastiveDeepSupervision,
+    OneOrEach,
+    Stages,
+    Widths,
+    both_views,
+    outputs_of_stages,
+)
+from ppcds.methods.freeze import freeze
+from ppcds.methods.method import Method, concat_views
 from ppcds.models import CDSNetwork
 from ppcds.models.initialise import initialise
+from ppcds.models.running_statistics import hold_statistics
 
 
 class CDSDistillation(Method):
@@ -79,36 +87,39 @@ class CDSDistillation(Method):
         """The student's, so that it can be a teacher in its turn."""
         return self.cds.network
 
-    def forward(self, views, labels):
-        images = paddle.concat(views)
-        logits, embeddings = self.network(images)
+    def outputs(self, views, labels):
         with paddle.no_grad():
-            teacher_logits, teacher_embeddings = self.outside[0](images)
-        target = dict(zip(self.outside[0].stages[::-1], teacher_embeddings))
-        self.cds.progress = self.progress
-        parts = self.cds.losses(logits, embeddings, labels)
-        self.note(**self.cds.noted)
-        for stage, embedding in zip(self.cds.stages(), embeddings):
-            name, loss = self._stage_loss(stage, embedding, target[stage])
-            parts[name] = self.embedding_weight * loss
-        first = slice(len(labels))  # the rows of view 1
-        parts["soft_cross_entropy"] = distillation_loss(
-            logits[first], teacher_logits[first], self.logits_temperature
-        )
-        agree = logits[first].argmax(axis=1) == teacher_logits[first].argmax(axis=1)
-        self.note(teacher_agreement=agree.astype("float32").mean())
-        return with_total(parts)
+            taught = outputs_of_stages(self.outside[0], views)
+        return {
+            **self.cds.outputs(views, labels),
+            **{f"teacher_{name}": rows for name, rows in taught.items()},
+        }
 
-    def _stage_loss(self, stage: int, student: paddle.Tensor, teacher: paddle.Tensor):
-        """(name, loss) of what a stage's embeddings of both views [2N, D] lack of the teacher's."""
+    def losses(self, outputs, labels):
+        taught = {n.removeprefix("teacher_"): rows for n, rows in outputs.items() if n.startswith("teacher_")}
+        self.cds.progress = self.progress
+        parts = self.cds.losses(outputs, labels)
+        self.note(**self.cds.noted)
+        for stage in self.cds.stages():
+            name, loss = self._stage_loss(stage, outputs, taught)
+            parts[name] = self.embedding_weight * loss
+        logits, teacher_logits = outputs["logits"][:, 0], taught["logits"][:, 0]  # of view 1
+        parts["soft_cross_entropy"] = distillation_loss(logits, teacher_logits, self.logits_temperature)
+        agree = logits.argmax(axis=1) == teacher_logits.argmax(axis=1)
+        self.note(teacher_agreement=agree.astype("float32").mean())
+        return parts
+
+    def _stage_loss(self, stage: int, student: dict[str, paddle.Tensor], teacher: dict[str, paddle.Tensor]):
+        """(name, loss) of what a stage's embeddings of both views lack of the teacher's."""
         if self.stage_target == "similarities":
-            pair = paddle.split(student, 2), paddle.split(teacher, 2)
+            pair = both_views(student, stage), both_views(teacher, stage)
             return f"similarity_stage{stage}", similarity_distillation_loss(
                 *pair, self.cds.temperature[stage]
             )
+        own, wanted = (concat_views(outputs[f"stage{stage}"]) for outputs in (student, teacher))
         if len(self.adapters):
-            student = self.adapters[str(stage)](student)
-        return f"distance_stage{stage}", embedding_distance(student, teacher, self.distance_form)
+            own = self.adapters[str(stage)](own)
+        return f"distance_stage{stage}", embedding_distance(own, wanted, self.distance_form)
 
     def frozen(self):
         return {"teacher": self.outside[0]}

@@ -8,7 +8,7 @@ import paddle
 from pydantic import Field
 
 from ppcds.losses import cross_entropy, kl_divergence
-from ppcds.methods.method import Method, with_total
+from ppcds.methods.method import Method
 from ppcds.models import DeepSupervisionNetwork
 
 
@@ -36,17 +36,21 @@ class DeepSupervision(Method):
         self.kl_weight = kl_weight
         self.temperature = temperature
 
-    def forward(self, views, labels):
+    def outputs(self, views, labels):
         (images,) = views
-        last, *auxiliary = self.network(images)
+        return dict(zip(("last", "stage3", "stage2", "stage1"), self.network(images)))
+
+    def losses(self, outputs, labels):
+        last = outputs["last"]
         parts = {"cross_entropy": cross_entropy(last, labels)}
-        for stage, logits in zip((3, 2, 1), auxiliary):
+        for stage in (3, 2, 1):
+            logits = outputs[f"stage{stage}"]
             parts[f"cross_entropy_stage{stage}"] = self.weight * cross_entropy(logits, labels)
             if self.kl_weight > 0:
                 # kl_divergence takes its second argument, the teacher's, without gradient.
                 loss = kl_divergence(logits, last, self.temperature)
                 parts[f"kl_stage{stage}"] = self.kl_weight * loss
-        return with_total(parts)
+        return parts
 
     def deployed(self):
         return self.network.backbone

@@ -11,7 +11,7 @@ from pydantic import Field
 from ppcds.errors import UserError
 from ppcds.losses import cross_entropy, distillation_loss
 from ppcds.methods.freeze import freeze
-from ppcds.methods.method import Method, with_total
+from ppcds.methods.method import Method
 
 
 class Distillation(Method):
@@ -43,12 +43,15 @@ class Distillation(Method):
         # Not a sublayer: neither checkpoints nor the optimiser hold it, and train() leaves its mode alone.
         self.outside = (freeze(network),)
 
-    def forward(self, views, labels):
+    def outputs(self, views, labels):
         (images,) = views
         (teacher,) = self.outside
-        student_logits = self.backbone(images)
         with paddle.no_grad():
             teacher_logits = teacher(images)
+        return {"logits": self.backbone(images), "teacher_logits": teacher_logits}
+
+    def losses(self, outputs, labels):
+        student_logits, teacher_logits = outputs["logits"], outputs["teacher_logits"]
         parts = {}
         if self.alpha < 1:
             parts["cross_entropy"] = (1 - self.alpha) * cross_entropy(student_logits, labels)
@@ -57,7 +60,7 @@ class Distillation(Method):
             parts["distillation"] = self.alpha * loss
         agree = student_logits.argmax(axis=1) == teacher_logits.argmax(axis=1)
         self.note(teacher_agreement=agree.astype("float32").mean())
-        return with_total(parts)
+        return parts
 
     def frozen(self):
         return {"teacher": self.outside[0]}

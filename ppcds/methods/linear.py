@@ -6,7 +6,7 @@ import paddle
 from paddle import nn
 
 from ppcds.losses import cross_entropy
-from ppcds.methods.method import Method, with_total
+from ppcds.methods.method import Method
 
 
 class LinearClassifier(Method):
@@ -23,11 +23,14 @@ class LinearClassifier(Method):
                 parameter.stop_gradient = True
         self.train()
 
-    def forward(self, views, labels):
+    def outputs(self, views, labels):
         (images,) = views
         with paddle.no_grad():
             features = self.backbone.encode(images)
-        return with_total({"cross_entropy": cross_entropy(self.backbone.fc(features), labels)})
+        return {"logits": self.backbone.fc(features)}
+
+    def losses(self, outputs, labels):
+        return {"cross_entropy": cross_entropy(outputs["logits"], labels)}
 
     def train(self):
         """Training mode, except for the encoder: its batch norm goes on using its running statistics."""

@@ -8,6 +8,7 @@ import paddle
 
 from ppcds.distributed import gather_rows
 from ppcds.losses import embedding_health
+from ppcds.losses.supcon import single_precision
 
 
 class Method(paddle.nn.Layer):
@@ -39,8 +40,11 @@ class Method(paddle.nn.Layer):
         views: V tensors [N, 3, H, W]; labels: [N], -1 = unlabelled.  With several ranks these are the losses
         of the batch of all of them, the same on each.
         """
-        outputs = {name: gather_rows(rows) for name, rows in self.outputs(views, labels).items()}
-        return with_total(self.losses(outputs, gather_rows(labels)))
+        return self.all_losses(self.outputs(self.make_views(views), labels), labels)
+
+    def make_views(self, views: list[paddle.Tensor]) -> list[paddle.Tensor]:
+        """What `outputs` takes, of the recipe's views: here a method augments a batch itself."""
+        return views
 
     def outputs(self, views: list[paddle.Tensor], labels: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """What networks make of a batch, by name: tensors [N, ...], one row an image, views on axis 1.
@@ -49,6 +53,13 @@ class Method(paddle.nn.Layer):
         parts of a batch, are put together before the losses are taken.
         """
         raise NotImplementedError(f"{type(self).__name__} has no outputs")
+
+    def all_losses(
+        self, outputs: dict[str, paddle.Tensor], labels: paddle.Tensor
+    ) -> dict[str, paddle.Tensor]:
+        """`losses` of the outputs of all ranks, of which these are one's, and "loss"; in single precision."""
+        outputs = {name: gather_rows(single_precision(rows)) for name, rows in outputs.items()}
+        return with_total(self.losses(outputs, gather_rows(labels)))
 
     def losses(self, outputs: dict[str, paddle.Tensor], labels: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """The named, weighted losses of all rows; measures beside them go to `note`."""
@@ -73,6 +84,16 @@ class Method(paddle.nn.Layer):
     def deployed(self) -> paddle.nn.Layer:
         """The network that is evaluated, saved as best and exported: images -> logits, or features."""
         raise NotImplementedError(f"{type(self).__name__} has no deployed network")
+
+
+def stack_views(rows: paddle.Tensor, num_views: int) -> paddle.Tensor:
+    """[V N, ...], view after view as a network sees them -> [N, V, ...], one row an image."""
+    return paddle.stack(paddle.split(rows, num_views), axis=1)
+
+
+def concat_views(images: paddle.Tensor) -> paddle.Tensor:
+    """[N, V, ...] -> [V N, ...], view after view."""
+    return paddle.concat(paddle.unbind(images, axis=1))
 
 
 def with_total(parts: dict[str, paddle.Tensor]) -> dict[str, paddle.Tensor]:

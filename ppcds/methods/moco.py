@@ -10,7 +10,7 @@ from pydantic import Field
 from ppcds.losses import contrast_levels, info_nce_loss
 from ppcds.losses.embeddings import unit_rows
 from ppcds.methods.ema import copy_without_gradient, ema_update
-from ppcds.methods.method import Method, with_total
+from ppcds.methods.method import Method
 from ppcds.models import Encoder
 
 
@@ -44,10 +44,14 @@ class MoCo(Method):
         self.register_buffer("oldest", paddle.zeros([1], dtype="int64"))  # the row that goes next
         self.waiting: list[paddle.Tensor] = []  # this step's keys, which are no negatives of their own step
 
-    def forward(self, views, labels):
+    def outputs(self, views, labels):
         _, queries = self.encoder.project(views[0])
         with paddle.no_grad():
             keys = unit_rows(self.key_encoder.project(views[1])[1])
+        return {"queries": queries, "keys": keys}
+
+    def losses(self, outputs, labels):
+        queries, keys = outputs["queries"], outputs["keys"]
         self.waiting = [keys]
         loss = info_nce_loss(queries, keys, self.queue, self.temperature)
         self.note(
@@ -55,7 +59,7 @@ class MoCo(Method):
             contrastive_accuracy=self._accuracy(queries, keys),
         )
         self.note_embeddings("embedding", [queries, keys])
-        return with_total({"info_nce": loss})
+        return {"info_nce": loss}
 
     @paddle.no_grad()
     def after_step(self):

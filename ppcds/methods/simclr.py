@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ppcds.losses import contrast_levels, nt_xent_loss
 from ppcds.losses.embeddings import unit_rows
-from ppcds.methods.method import Method, with_total
+from ppcds.methods.method import Method, stack_views
 from ppcds.models import Encoder
 
 
@@ -34,10 +34,13 @@ class SimCLR(Method):
         self.temperature = temperature
         self.negatives = negatives
 
-    def forward(self, views, labels):
+    def outputs(self, views, labels):
         # One pass over both views: batch norm sees them as one batch, as in the authors' code.
         _, projections = self.encoder.project(paddle.concat(views))
-        pair = paddle.split(projections, 2)
+        return {"projections": stack_views(projections, 2)}
+
+    def losses(self, outputs, labels):
+        pair = paddle.unbind(outputs["projections"], axis=1)
         loss = nt_xent_loss(pair, self.temperature, self.negatives)
         candidates = 2 * len(labels) - 1 if self.negatives == "all" else len(labels)
         self.note(
@@ -45,7 +48,7 @@ class SimCLR(Method):
             contrastive_accuracy=contrastive_accuracy(pair, self.negatives),
         )
         self.note_embeddings("embedding", pair)
-        return with_total({"nt_xent": loss})
+        return {"nt_xent": loss}
 
     def deployed(self):
         return self.encoder

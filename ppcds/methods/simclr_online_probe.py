@@ -8,7 +8,7 @@ import paddle
 from pydantic import Field
 
 from ppcds.losses import contrast_levels, cross_entropy, nt_xent_loss
-from ppcds.methods.method import Method, with_total
+from ppcds.methods.method import Method, stack_views
 from ppcds.methods.simclr import contrastive_accuracy
 from ppcds.models import ProjectionHead
 from ppcds.transforms.batched import BatchedAugmentation
@@ -42,34 +42,41 @@ class SimCLROnlineProbe(Method):
         self.contrastive, self.classification = contrastive, classification
         self.temperature = temperature
 
-    def forward(self, views, labels):
+    def make_views(self, views):
         (images,) = views
-        both = paddle.concat([self.contrastive(images), self.contrastive(images)])
-        projections = paddle.split(self.projection(self.backbone.encode(both)), 2)
+        return [self.contrastive(images), self.contrastive(images), self.classification(images)]
+
+    def outputs(self, views, labels):
+        *contrasted, classified = views
+        projections = self.projection(self.backbone.encode(paddle.concat(contrasted)))
+        features = paddle.zeros([len(labels), self.backbone.feature_dim])
+        labelled = (labels >= 0).nonzero().flatten()
+        if len(labelled):  # the others are not looked at: a row of zeros stands for them
+            features = features.scatter(labelled, self._features(classified.gather(labelled)))
+        return {"projections": stack_views(projections, 2), "logits": self.backbone.fc(features)}
+
+    def losses(self, outputs, labels):
+        projections = paddle.unbind(outputs["projections"], axis=1)
         parts = {"contrastive": nt_xent_loss(projections, self.temperature, negatives="cross")}
         self.note(
             **contrast_levels("contrastive", len(labels), self.temperature),
             contrastive_accuracy=contrastive_accuracy(projections, negatives="cross"),
         )
         self.note_embeddings("embedding", projections)
-        rows = (labels >= 0).nonzero().flatten()
-        if not len(rows):  # data.labelled_per_batch gives every batch some
-            parts["probe"] = 0.0 * self.backbone.fc.weight.sum()
-            return with_total(parts)
-        logits, known = self._probe(images.gather(rows)), labels.gather(rows)
-        parts["probe"] = cross_entropy(logits, known)
-        self.note(probe_accuracy=(logits.argmax(axis=1) == known).astype("float32").mean())
-        return with_total(parts)
+        parts["probe"] = cross_entropy(outputs["logits"], labels)
+        right = (outputs["logits"].argmax(axis=1) == labels).astype("float32").sum()
+        self.note(probe_accuracy=right / (labels >= 0).astype("float32").sum().clip(min=1))
+        return parts
 
-    def _probe(self, images: paddle.Tensor) -> paddle.Tensor:
-        """Logits on features without gradient, of the backbone in evaluation mode, as in the example."""
+    def _features(self, images: paddle.Tensor) -> paddle.Tensor:
+        """Without gradient, of the backbone in evaluation mode, as in the example."""
         training = self.training
         self.backbone.eval()
         with paddle.no_grad():
-            features = self.backbone.encode(self.classification(images))
+            features = self.backbone.encode(images)
         if training:
             self.backbone.train()
-        return self.backbone.fc(features)
+        return features
 
     def deployed(self):
         return self.backbone

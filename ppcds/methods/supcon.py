@@ -8,7 +8,7 @@ import paddle
 from pydantic import Field
 
 from ppcds.losses import contrast_levels, share_with_classmate, supcon_loss
-from ppcds.methods.method import Method, with_total
+from ppcds.methods.method import Method, stack_views
 from ppcds.models import Encoder
 
 
@@ -32,18 +32,21 @@ class SupCon(Method):
         self.temperature = temperature
         self.views_used = views
 
-    def forward(self, views, labels):
+    def outputs(self, views, labels):
         # One pass over all views: batch norm sees them as one batch, as in the authors' code.
         _, projections = self.encoder.project(paddle.concat(views))
-        views_of_images = paddle.split(projections, len(views))
-        loss = supcon_loss(views_of_images, labels, self.temperature)
+        return {"projections": stack_views(projections, len(views))}
+
+    def losses(self, outputs, labels):
+        views = paddle.unbind(outputs["projections"], axis=1)
+        loss = supcon_loss(views, labels, self.temperature)
         self.note(
             **contrast_levels("supcon", len(views) * len(labels) - 1, self.temperature),
             # Not the share with any positive: with two views that is always 1.
             share_with_classmate=share_with_classmate(labels),
         )
-        self.note_embeddings("embedding", views_of_images)
-        return with_total({"supcon": loss})
+        self.note_embeddings("embedding", views)
+        return {"supcon": loss}
 
     def deployed(self):
         return self.encoder

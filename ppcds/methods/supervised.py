@@ -8,7 +8,7 @@ import paddle
 from pydantic import Field
 
 from ppcds.losses import cross_entropy
-from ppcds.methods.method import Method, with_total
+from ppcds.methods.method import Method, concat_views, stack_views
 from ppcds.transforms.batched import BatchedAugmentation
 
 
@@ -34,13 +34,17 @@ class Supervised(Method):
         self.softmax_twice = softmax_twice
         self.augmentation = augmentation
 
-    def forward(self, views, labels):
-        images = paddle.concat(views)
-        if self.augmentation:
-            images = self.augmentation(images)
-        logits = self.backbone(images)
-        repeated = paddle.concat([labels] * len(views))
-        return with_total({"cross_entropy": cross_entropy(logits, repeated, self.softmax_twice)})
+    def make_views(self, views):
+        return [self.augmentation(view) for view in views] if self.augmentation else views
+
+    def outputs(self, views, labels):
+        logits = self.backbone(paddle.concat(views))
+        return {"logits": stack_views(logits, len(views))}
+
+    def losses(self, outputs, labels):
+        logits = concat_views(outputs["logits"])
+        repeated = paddle.concat([labels] * outputs["logits"].shape[1])
+        return {"cross_entropy": cross_entropy(logits, repeated, self.softmax_twice)}
 
     def deployed(self):
         return self.backbone

@@ -43,13 +43,14 @@ class SelectiveKernel(nn.Layer):
         self.squeeze = nn.Conv2D(channels, hidden, 1, bias_attr=False)
         self.squeeze_bn = nn.BatchNorm2D(hidden)
         self.mix = nn.Conv2D(hidden, 2 * channels, 1, bias_attr=False)
+        self.data_format = "NCHW"
 
     def forward(self, features: paddle.Tensor) -> paddle.Tensor:
-        first, second = paddle.split(F.relu(self.bn(self.conv(features))), 2, axis=1)
-        summary = F.adaptive_avg_pool2d(first + second, 1)
-        first_logit, second_logit = paddle.split(
-            self.mix(F.relu(self.squeeze_bn(self.squeeze(summary)))), 2, axis=1
-        )
+        channels = self.data_format.index("C")
+        first, second = paddle.split(F.relu(self.bn(self.conv(features))), 2, axis=channels)
+        summary = F.adaptive_avg_pool2d(first + second, 1, self.data_format)
+        logits = self.mix(F.relu(self.squeeze_bn(self.squeeze(summary))))
+        first_logit, second_logit = paddle.split(logits, 2, axis=channels)
         share = F.sigmoid(first_logit - second_logit)  # a softmax over two
         return share * first + (1 - share) * second
 

@@ -11,6 +11,7 @@ from paddle.vision.models.resnet import BasicBlock, BottleneckBlock
 from ppcds.errors import UserError
 from ppcds.models.backbone import Backbone
 from ppcds.models.blocks import ResNeXtBlock, SelectiveKernelBlock, WideBlock
+from ppcds.models.channels_last import set_channels_last
 from ppcds.models.conv4 import Conv4
 from ppcds.models.encoder import Encoder
 from ppcds.models.headed import HeadedClassifier
@@ -65,11 +66,11 @@ def build_network(model, num_classes: int, size: tuple[int, int]) -> nn.Layer:
     """
     kept = model.from_head_layer
     if not kept:
-        return build_backbone(model.name, num_classes, model.width, model.stem, size)
+        return _backbone(model, num_classes, size)
     layers = len(model.head.widths) if model.head else 0
     if not 0 < kept <= layers:
         raise UserError(f"model.from_head_layer: {kept} of the {layers} layers that model.head has")
-    backbone = build_backbone(model.name, 0, model.width, model.stem, size)
+    backbone = _backbone(model, 0, size)
     projection = ProjectionHead(backbone.feature_dim, model.head.widths, model.head.batch_norm, depth=kept)
     return HeadedClassifier(backbone, projection, num_classes)
 
@@ -81,5 +82,16 @@ def build_encoder(model, size: tuple[int, int]) -> Encoder:
     """
     if model.head is None:
         raise UserError("model.head: this method needs a projection head, for instance {widths: [512, 128]}")
-    backbone = build_backbone(model.name, 0, model.width, model.stem, size)
+    backbone = _backbone(model, 0, size)
     return Encoder(backbone, ProjectionHead(backbone.feature_dim, model.head.widths, model.head.batch_norm))
+
+
+def _backbone(model, num_classes: int, size: tuple[int, int]) -> Backbone:
+    """The backbone of a recipe's model section, with what the section says of its memory."""
+    backbone = build_backbone(model.name, num_classes, model.width, model.stem, size)
+    if model.recompute and model.name == "conv4":
+        raise UserError("model.recompute: a stage of conv4 is one convolution, with nothing inside: use []")
+    backbone.recomputed = tuple(model.recompute)
+    if model.channels_last:
+        set_channels_last(backbone)
+    return backbone

@@ -46,16 +46,17 @@ class Conv4(Backbone):
         self.hidden = nn.Linear(width * height * breadth, width, **glorot)
         self.fc = nn.Linear(width, num_classes, **glorot) if num_classes else None
 
-    def stage_features(self, images: paddle.Tensor) -> list[paddle.Tensor]:
-        """As of any backbone.  Raises UserError for images of another size than the network was built for."""
+    def enter(self, images: paddle.Tensor) -> paddle.Tensor:
+        return images
+
+    def stage(self, number: int, features: paddle.Tensor) -> paddle.Tensor:
+        return F.relu(self.convolutions[number - 1](features))
+
+    def check_size(self, images: paddle.Tensor) -> None:
+        """Raises UserError for images of another size than the network was built for."""
         if paddle.in_dynamic_mode() and tuple(images.shape[2:]) != self.size:
             found, built = ("x".join(str(n) for n in size) for size in (images.shape[2:], self.size))
             raise UserError(f"images of {found} px in a conv4 built for {built} px")
-        stages = []
-        for convolution in self.convolutions:
-            images = F.relu(convolution(images))
-            stages.append(images)
-        return stages
 
     def features(self, last_stage: paddle.Tensor) -> paddle.Tensor:
         """Last stage's map [N, width, H, W] -> hidden layer [N, width]."""

@@ -29,17 +29,20 @@ class HeadedClassifier(nn.Layer):
     def stage_features(self, images: paddle.Tensor) -> list[paddle.Tensor]:
         return self.backbone.stage_features(images)
 
+    def last_stage(self, images: paddle.Tensor) -> paddle.Tensor:
+        return self.backbone.last_stage(images)
+
     def features(self, last_stage: paddle.Tensor) -> paddle.Tensor:
         """Last stage's map [N, C, H, W] -> output of the head's layers [N, feature_dim]."""
         return self.projection(self.backbone.features(last_stage))
 
     def encode(self, images: paddle.Tensor) -> paddle.Tensor:
         """images [N, 3, H, W] -> features [N, feature_dim]."""
-        return self.features(self.stage_features(images)[-1])
+        return self.features(self.last_stage(images))
 
     def classify(self, last_stage: paddle.Tensor) -> paddle.Tensor:
         return self.fc(self.features(last_stage))
 
     def forward(self, images: paddle.Tensor) -> paddle.Tensor:
         """images [N, 3, H, W] -> logits [N, num_classes]."""
-        return self.classify(self.stage_features(images)[-1])
+        return self.classify(self.last_stage(images))

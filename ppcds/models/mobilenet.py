@@ -48,15 +48,14 @@ class MobileNetV3(Backbone):
         self.fc = nn.Linear(self.feature_dim, num_classes) if num_classes else None
         initialise(self)
 
-    def stage_features(self, images: paddle.Tensor) -> list[paddle.Tensor]:
-        self.check_size(images)
-        stages = []
-        features = self.conv(images)
-        for index, block in enumerate(self.blocks):
-            features = block(features)
-            if index in self.stage_ends:
-                stages.append(features)
-        return [*stages, self.lastconv(features)]
+    def enter(self, images: paddle.Tensor) -> paddle.Tensor:
+        return self.conv(images)
+
+    def stage(self, number: int, features: paddle.Tensor) -> paddle.Tensor:
+        bounds = [-1, *self.stage_ends, len(self.blocks) - 1]
+        for index in range(bounds[number - 1] + 1, bounds[number] + 1):
+            features = self.blocks[index](features)
+        return self.lastconv(features) if number == 4 else features
 
     def features(self, last_stage: paddle.Tensor) -> paddle.Tensor:
         """Last stage's map [N, C, H, W] -> hidden layer of the published classifier, [N, feature_dim]."""

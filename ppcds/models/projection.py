@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import paddle
+import paddle.nn.functional as F
 from paddle import nn
 
 from ppcds.models.initialise import initialise
@@ -38,7 +39,7 @@ class ProjectionHead(nn.Layer):
             normalised = batch_norm == "all" or (batch_norm == "hidden" and not last)
             parts = [nn.Linear(inputs, outputs, bias_attr=False if normalised else None)]
             if normalised:
-                parts.append(nn.BatchNorm1D(outputs, bias_attr=False if last else None))
+                parts.append(UnshiftedBatchNorm1D(outputs) if last else nn.BatchNorm1D(outputs))
             if not last:
                 parts.append(nn.ReLU())
             self.layers.append(nn.Sequential(*parts))
@@ -49,3 +50,16 @@ class ProjectionHead(nn.Layer):
         for layer in list(self.layers)[:num_layers]:
             features = layer(features)
         return features
+
+
+class UnshiftedBatchNorm1D(nn.BatchNorm1D):
+    """Batch norm with a scale and no shift, whose scale learns: Paddle's own gives it no gradient then."""
+
+    def __init__(self, num_features: int):
+        super().__init__(num_features, bias_attr=False)
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        shift = paddle.zeros_like(self.weight)
+        shift.stop_gradient = False  # Paddle's condition for the scale's gradient
+        statistics = self._mean, self._variance
+        return F.batch_norm(x, *statistics, self.weight, shift, self.training, self._momentum, self._epsilon)

@@ -53,20 +53,13 @@ class ResNet(Backbone):
         self.fc = nn.Linear(self.feature_dim, num_classes) if num_classes else None
         initialise(self)
 
-    def stage_features(self, images: paddle.Tensor) -> list[paddle.Tensor]:
-        """images [N, 3, H, W] -> outputs of the four stages, [N, stage_channels[i], H_i, W_i], first to last.
-
-        With the small stem H_i = H / 2**i.  Raises UserError below 32 px on a side (small stem).
-        """
-        self.check_size(images)
+    def enter(self, images: paddle.Tensor) -> paddle.Tensor:
         features = F.relu(self.bn1(self.conv1(images)))
-        if self.stem == "imagenet":
-            features = self.maxpool(features)
-        stage1 = self.layer1(features)
-        stage2 = self.layer2(stage1)
-        stage3 = self.layer3(stage2)
-        stage4 = self.layer4(stage3)
-        return [stage1, stage2, stage3, stage4]
+        return self.maxpool(features) if self.stem == "imagenet" else features
+
+    def stage(self, number: int, features: paddle.Tensor) -> paddle.Tensor:
+        """With the small stem the sides of stage i are those of the image / 2**(i - 1)."""
+        return (self.layer1, self.layer2, self.layer3, self.layer4)[number - 1](features)
 
 
 def _three_convolutions(width: int) -> nn.Sequential:

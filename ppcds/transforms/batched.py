@@ -9,6 +9,8 @@ import paddle
 import paddle.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 
+from ppcds.distributed import num_ranks, rank
+
 
 class BatchedAugmentation(BaseModel):
     """Flip, translate, zoom in, and change colours by a random matrix: images [N, 3, H, W] from 0 to 1.
@@ -17,7 +19,7 @@ class BatchedAugmentation(BaseModel):
     move by up to z/2 of a side, reflected at the border, and each side is scaled by 1 - z to 1.
     brightness: the factor shared by the channels is uniform in 1 ± brightness.  jitter: every entry of the
     3x3 colour matrix changes by a number uniform in ± jitter. Values end clipped to 0 and 1.
-    Drawn from Paddle's generator.
+    Drawn from Paddle's generator, on each of several ranks for the batch of all of them.
 
     Source: the Keras example semisupervised_simclr (get_augmenter, RandomColorAffine). The three moves are
     one affine map here, so that pixels are interpolated once and not twice.
@@ -30,23 +32,25 @@ class BatchedAugmentation(BaseModel):
     jitter: Annotated[float, Field(ge=0)]
 
     def __call__(self, images: paddle.Tensor) -> paddle.Tensor:
-        return self._recolour(self._move(images))
+        drawn = paddle.split(paddle.rand([num_ranks() * images.shape[0], 15]), num_ranks())[rank()]
+        flip, scale, shift, factor, change = paddle.split(drawn, [1, 2, 2, 1, 9], axis=1)
+        return self._recolour(self._move(images, flip, scale, shift), factor, change)
 
-    def _move(self, images: paddle.Tensor) -> paddle.Tensor:
-        count, zoom = images.shape[0], 1 - math.sqrt(self.min_area)
-        flip = paddle.where(paddle.rand([count]) < 0.5, -paddle.ones([count]), paddle.ones([count]))
-        scale = 1 - zoom * paddle.rand([2, count])  # of x and y
-        shift = zoom * (2 * paddle.rand([2, count]) - 1)  # z/2 of a side that is 2 long
-        zero = paddle.zeros([count])
-        rows = [flip * scale[0], zero, flip * shift[0], zero, scale[1], shift[1]]
-        grid = F.affine_grid(
-            paddle.stack(rows, axis=1).reshape([count, 2, 3]), images.shape, align_corners=False
-        )
+    def _move(self, images, flip, scale, shift) -> paddle.Tensor:
+        """flip [N, 1]; scale, shift [N, 2], of x and y: all uniform in 0 to 1."""
+        zoom = 1 - math.sqrt(self.min_area)
+        mirror = paddle.where(flip < 0.5, -paddle.ones_like(flip), paddle.ones_like(flip))
+        (width, height), (right, down) = (paddle.split(pair, 2, axis=1) for pair in (scale, shift))
+        width, height = 1 - zoom * width, 1 - zoom * height
+        right, down = zoom * (2 * right - 1), zoom * (2 * down - 1)  # z/2 of a side that is 2 long
+        zero = paddle.zeros_like(flip)
+        affine = paddle.concat([mirror * width, zero, mirror * right, zero, height, down], axis=1)
+        grid = F.affine_grid(affine.reshape([-1, 2, 3]), images.shape, align_corners=False)
         return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
-    def _recolour(self, images: paddle.Tensor) -> paddle.Tensor:
-        count = images.shape[0]
-        factor = 1 + self.brightness * (2 * paddle.rand([count, 1, 1]) - 1)
-        change = self.jitter * (2 * paddle.rand([count, 3, 3]) - 1)
+    def _recolour(self, images, factor, change) -> paddle.Tensor:
+        """factor [N, 1], change [N, 9]: uniform in 0 to 1."""
+        factor = 1 + self.brightness * (2 * factor.unsqueeze(2) - 1)
+        change = self.jitter * (2 * change.reshape([-1, 3, 3]) - 1)
         colours = factor * paddle.eye(3) + change  # [N, from, to]
         return paddle.einsum("nchw,ncd->ndhw", images, colours).clip(0, 1)

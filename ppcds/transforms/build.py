@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import inspect
 
-from paddle.vision.transforms import ColorJitter as PaddleColorJitter
-from paddle.vision.transforms import Normalize, RandomHorizontalFlip, RandomResizedCrop
-
 from ppcds.errors import UserError
 from ppcds.options import did_you_mean
+from ppcds.transforms.arrays import Normalize, ToArray
 from ppcds.transforms.blur import GaussianBlur
-from ppcds.transforms.color import ColorJitter, RandomGrayscale
+from ppcds.transforms.color import ColorJitter
 from ppcds.transforms.crop import RandomCrop
 from ppcds.transforms.cutout import Cutout
+from ppcds.transforms.flip import RandomHorizontalFlip
+from ppcds.transforms.grayscale import RandomGrayscale
 from ppcds.transforms.option_values import OPTIONS
-from ppcds.transforms.view import RandomApply, ToArray, View
+from ppcds.transforms.paddle_jitter import PaddleColorJitter
+from ppcds.transforms.random_apply import RandomApply
+from ppcds.transforms.resized_crop import RandomResizedCrop
+from ppcds.transforms.view import View
 
 TRANSFORMS = {
     "RandomHorizontalFlip": RandomHorizontalFlip,
@@ -32,16 +35,24 @@ TRANSFORMS = {
 ON_ARRAYS = (Cutout, Normalize)  # these come after ToArray, everything else before it
 
 
-def build_view(steps: list, where: str = "view") -> View:
+def build_view(steps: list, where: str = "view", on_device: bool = False) -> View:
     """Build a view from a recipe's list: each entry a name of TRANSFORMS or {name: {option: value}}.
 
     where: the list's place in the recipe ("views.train[0]"), which the messages of UserError begin with.
+    on_device: refuse what can only be done on the processor.
     """
     if not isinstance(steps, list) or not steps:
         raise UserError(f"{where}: expected a list of transforms, not {steps!r}")
     built = [build_transform(entry, f"{where}[{i}]") for i, entry in enumerate(steps)]
     _check_order(built, where)
-    return View(built)
+    for i, step in enumerate(built):
+        inner = _innermost(step)
+        if on_device and not hasattr(inner, "apply_on_device"):
+            raise UserError(
+                f"{where}[{i}]: {type(inner).__name__} works on the processor only: take another transform, "
+                "or views.on_device: false"
+            )
+    return View(built, on_device)
 
 
 def build_transform(entry, where: str):
@@ -85,9 +96,14 @@ def _check_order(built: list, where: str) -> None:
     if len(places) != 1:
         raise UserError(f"{where}: needs ToArray exactly once, it is there {len(places)} times")
     for i, step in enumerate(built):
-        inner = step
-        while isinstance(inner, RandomApply):
-            inner = inner.func
+        inner = _innermost(step)
         if i != places[0] and isinstance(inner, ON_ARRAYS) != (i > places[0]):
             side = "before" if i > places[0] else "after"
             raise UserError(f"{where}[{i}]: {type(inner).__name__} has to come {side} ToArray")
+
+
+def _innermost(step):
+    """What a transform applies by chance, or the transform itself."""
+    while isinstance(step, RandomApply):
+        step = step.func
+    return step

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import random
+from functools import partial
 
 import cv2
 import numpy as np
-import paddle
-from paddle.vision.transforms import BaseTransform
 
-GREY_WEIGHTS = (0.299, 0.587, 0.114)  # luma of red, green and blue, ITU-R BT.601
+from ppcds.transforms import color_on_device
+from ppcds.transforms.transform import RandomTransform, change_rows, column
 
 
-class ColorJitter(BaseTransform):
+class ColorJitter(RandomTransform):
     """Change brightness, contrast, saturation and hue by random factors, in random order.
 
     brightness, contrast, saturation: b >= 0, the factor is uniform in [max(0, 1 - b), 1 + b].
@@ -20,7 +19,7 @@ class ColorJitter(BaseTransform):
 
     Paddle's own ColorJitter takes arrays for BGR, turns contrast about the constant 74 instead of the
     image's mean grey, and draws the saturation twice, which makes its 0.4 reach from 0 to 2.4. This one does
-    what its numbers say, as PIL and torchvision do. Drawn from Python's generator.
+    what its numbers say, as PIL and torchvision do.
     """
 
     def __init__(
@@ -41,28 +40,46 @@ class ColorJitter(BaseTransform):
             (adjust_hue, -hue, hue),
         ]
         self.ranges = [entry for entry in self.ranges if entry[1] != entry[2]]
+        self.draws = 2 * len(self.ranges)
 
-    def _apply_image(self, image: np.ndarray) -> np.ndarray:
-        for adjust, low, high in random.sample(self.ranges, len(self.ranges)):
-            image = adjust(image, random.uniform(low, high))
+    def parameters(self, uniforms, heights, widths):
+        """float64 [N, 2 R]: the order in which the R entries of `ranges` are taken, then their numbers."""
+        kinds = len(self.ranges)
+        order = uniforms[:, :kinds].argsort(axis=1)
+        low, high = np.array([entry[1:] for entry in self.ranges]).reshape(kinds, 2).T
+        return np.concatenate([order, low + uniforms[:, kinds:] * (high - low)], axis=1)
+
+    def apply(self, image, row):
+        kinds = len(self.ranges)
+        for kind in map(int, row[:kinds]):
+            image = self.ranges[kind][0](image, row[kinds + kind])
         return image
+
+    def apply_on_device(self, images, parameters):
+        kinds = len(self.ranges)
+        for place in range(kinds):
+            for kind, (adjust, _, _) in enumerate(self.ranges):
+                rows = np.flatnonzero(parameters[:, place] == kind)
+                change = partial(ON_DEVICE[adjust], number=column(parameters[rows, kinds + kind]))
+                images = change_rows(images, rows, change)
+        return images
 
 
 def adjust_brightness(image: np.ndarray, factor: float) -> np.ndarray:
     """Multiply by `factor`: 0 is black, 1 the image itself."""
-    return cv2.LUT(image, _straight_line(factor, 0.0))
+    return _straight_line(image, factor, 0.0)
 
 
 def adjust_contrast(image: np.ndarray, factor: float) -> np.ndarray:
     """Move away from the image's mean grey: 0 is that grey everywhere, 1 the image itself."""
     mean = cv2.mean(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[0]
-    return cv2.LUT(image, _straight_line(factor, mean * (1 - factor)))
+    return _straight_line(image, factor, mean * (1 - factor))
 
 
 def adjust_saturation(image: np.ndarray, factor: float) -> np.ndarray:
     """Move away from the grey image: 0 is grey, 1 the image itself."""
-    mix = factor * np.eye(3) + (1 - factor) * np.tile(GREY_WEIGHTS, (3, 1))
-    return cv2.transform(image, mix)
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(image, factor, grey, 1 - factor, 0)
 
 
 def adjust_hue(image: np.ndarray, shift: float) -> np.ndarray:
@@ -72,28 +89,14 @@ def adjust_hue(image: np.ndarray, shift: float) -> np.ndarray:
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
 
 
-def _straight_line(slope: float, offset: float) -> np.ndarray:
-    """Table of the 256 levels: round(slope * level + offset), kept within 0 to 255."""
-    return np.rint(np.arange(256) * slope + offset).clip(0, 255).astype(np.uint8)
+def _straight_line(image: np.ndarray, slope: float, offset: float) -> np.ndarray:
+    """round(slope * level + offset) kept within 0 to 255; the second image, times 0, only fills its place."""
+    return cv2.addWeighted(image, slope, image, 0, offset)
 
 
-class RandomGrayscale(BaseTransform):
-    """With probability `p`, replace the colours by three equal channels of their grey.
-
-    Takes an RGB array [H, W, 3] or a Paddle tensor [3, H, W], as ToTensor makes it, and returns the same
-    kind. Drawn from Python's generator.
-    """
-
-    def __init__(self, p: float = 0.2, keys=None):
-        super().__init__(keys)
-        if not 0 <= p <= 1:
-            raise ValueError(f"RandomGrayscale needs p from 0 to 1, not {p}")
-        self.p = p
-
-    def _apply_image(self, image):
-        if random.random() >= self.p:
-            return image
-        if isinstance(image, paddle.Tensor):
-            weights = paddle.to_tensor(GREY_WEIGHTS, dtype=image.dtype).reshape([3, 1, 1])
-            return (image * weights).sum(0, keepdim=True).expand_as(image)
-        return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+ON_DEVICE = {
+    adjust_brightness: color_on_device.adjust_brightness,
+    adjust_contrast: color_on_device.adjust_contrast,
+    adjust_saturation: color_on_device.adjust_saturation,
+    adjust_hue: color_on_device.adjust_hue,
+}

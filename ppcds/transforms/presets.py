@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from paddle.vision.transforms import Normalize, RandomHorizontalFlip
-
-from ppcds.transforms.color import ColorJitter, RandomGrayscale
+from ppcds.transforms.arrays import Normalize, ToArray
+from ppcds.transforms.color import ColorJitter
 from ppcds.transforms.cutout import Cutout
-from ppcds.transforms.view import RandomApply, ToArray, View
+from ppcds.transforms.flip import RandomHorizontalFlip
+from ppcds.transforms.grayscale import RandomGrayscale
+from ppcds.transforms.random_apply import RandomApply
+from ppcds.transforms.view import View
 
 # the notebook's colour statistics, which are CIFAR-10's
 MEAN = (0.4914, 0.4822, 0.4465)

@@ -1,53 +1,54 @@
-"""From steps to a view: a chain, a step that is taken by chance, and the change to an array."""
+"""From steps to a view of an image."""
 
 from __future__ import annotations
 
-import random
-
 import numpy as np
-from paddle.vision.transforms import BaseTransform
+import paddle
+
+from ppcds.transforms.transform import as_random_transform
 
 
 class View:
-    """One way of looking at an image: RGB uint8 [H, W, 3] through `steps` to float32 [3, H, W]."""
+    """One way of looking at an image: RGB uint8 [H, W, 3] through `steps` to float32 [3, H, W].
 
-    def __init__(self, steps):
+    Called on an image, it draws from the global generators; from uniform numbers of one's own it is
+    `apply(image, rows of parameters)`, and batched.py makes that of a whole batch.
+    on_device: a loader leaves it to `apply_on_device`.
+    """
+
+    def __init__(self, steps, on_device: bool = False):
         self.steps = list(steps)
+        self.drawn = [as_random_transform(step) for step in self.steps]
+        self.draws = sum(step.draws for step in self.drawn)
+        self.on_device = on_device
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         for step in self.steps:
             image = step(image)
         return image
 
+    def parameters(self, uniforms: np.ndarray, heights, widths) -> list[np.ndarray]:
+        """Of each step its parameters [N, k], from uniforms [N, draws] and the images' sizes in pixels."""
+        found, used = [], 0
+        for step in self.drawn:
+            found.append(step.parameters(uniforms[:, used : used + step.draws], heights, widths))
+            heights, widths = step.output_size(heights, widths)
+            used += step.draws
+        return found
+
+    def apply(self, image: np.ndarray, rows: list[list[float]]) -> np.ndarray:
+        """The view of an image for its row of each step's parameters."""
+        for step, row in zip(self.drawn, rows):
+            image = step.apply(image, row)
+        return image
+
+    def apply_on_device(self, images: paddle.Tensor, parameters: list[np.ndarray]) -> paddle.Tensor:
+        """The views float32 [N, 3, H', W'] of images uint8 [N, H, W, 3], made where these are."""
+        with paddle.no_grad():
+            images = images.transpose([0, 3, 1, 2]).astype("float32")
+            for step, numbers in zip(self.drawn, parameters):
+                images = step.apply_on_device(images, numbers)
+            return images
+
     def __repr__(self) -> str:
         return f"View({', '.join(type(step).__name__ for step in self.steps)})"
-
-
-class RandomApply(BaseTransform):
-    """Apply `func` with probability `p`, else return the image as it is. Drawn from Python's generator."""
-
-    def __init__(self, func, p: float, keys=None):
-        super().__init__(keys)
-        if not 0 <= p <= 1:
-            raise ValueError(f"RandomApply needs p from 0 to 1, not {p}")
-        self.func = func
-        self.p = p
-
-    def _apply_image(self, image):
-        return self.func(image) if random.random() < self.p else image
-
-
-class ToArray(BaseTransform):
-    """An image [H, W, C], uint8, as an array [C, H, W] of float32 from 0 to 1.
-
-    The values of Paddle's ToTensor without its tensor: reading processes then hand on plain arrays and never
-    touch Paddle or a GPU. Raises TypeError for anything but uint8, which would not end in 0 to 1.
-    """
-
-    def __init__(self, keys=None):
-        super().__init__(keys)
-
-    def _apply_image(self, image: np.ndarray) -> np.ndarray:
-        if image.dtype != np.uint8:
-            raise TypeError(f"ToArray takes a uint8 image, not {image.dtype}")
-        return np.ascontiguousarray(image.transpose(2, 0, 1)) / np.float32(255)

@@ -59,6 +59,15 @@ def test_load_image_is_the_resized_file_before_the_views(tiny_sports10):
     assert Sports10(tiny_sports10, size=None, **options).load_image(16).shape == (60, 100, 3)
 
 
+def test_fast_decoding_reads_the_image_at_half_its_size(tiny_sports10):
+    options = {"split": "val", "size": (30, 50), "interpolation": "area"}
+    exact, fast = Sports10(tiny_sports10, **options), Sports10(tiny_sports10, decode="fast", **options)
+    assert exact.read_image(16).shape == (60, 100, 3) and fast.read_image(16).shape == (30, 50, 3)
+    difference = np.abs(fast.load_image(16).astype(int) - exact.load_image(16))
+    assert 0 < difference.mean() < 3
+    assert Sports10(tiny_sports10, size=None, decode="fast").load_image(16).shape == (60, 100, 3)
+
+
 def test_a_part_holds_its_rows_in_the_order_asked_and_the_whole_stays(tiny_sports10):
     whole = Sports10(tiny_sports10, views=[lambda image: image])
     part = whole.take(np.array([17, 3, 39])).take([2, 0])
@@ -201,8 +210,9 @@ def test_train_without_any_class_cannot_name_its_classes(tiny_sports10):
         CSVSplit(tiny_sports10)
 
 
-def test_an_unknown_interpolation_is_refused(tiny_sports10):
+def test_an_unknown_interpolation_or_decoding_is_refused(tiny_sports10):
     assert "did you mean 'bilinear'" in message_of(tiny_sports10, interpolation="bilinar")
+    assert "unknown decode 'fats', did you mean 'fast'" in message_of(tiny_sports10, decode="fats")
 
 
 def test_a_broken_image_is_named_when_it_is_read(tiny_sports10):

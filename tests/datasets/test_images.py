@@ -4,7 +4,7 @@ import paddle.vision.transforms as paddle_transforms
 import pytest
 from PIL import Image
 
-from ppcds.datasets import read_image, resize
+from ppcds.datasets.images import JpegHeader, read_image, read_image_and_size, read_jpeg_header, resize
 from ppcds.errors import UserError
 
 
@@ -97,3 +97,88 @@ def test_area_is_the_mean_of_the_pixels_that_fall_into_one(picture):
 
 def test_an_image_of_the_right_size_is_left_alone(picture):
     assert resize(picture, (200, 300)) is picture
+
+
+def jpeg(path, height, width, mode="RGB", orientation=None, **options):
+    """A smooth picture of that size, as a camera writes it."""
+    coarse = np.random.RandomState(0).randint(0, 256, (9, 16, 3), dtype=np.uint8)
+    picture = Image.fromarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
+    if orientation:
+        options["exif"] = Image.Exif()
+        options["exif"][0x112] = orientation
+    picture.convert(mode).save(path, "JPEG", quality=95, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size", "expected"),
+    [
+        (360, 640, (72, 128), (90, 160)),
+        (720, 1280, (72, 128), (90, 160)),
+        (361, 641, (72, 128), (91, 161)),  # the decoder rounds up
+        (575, 1023, (72, 128), (72, 128)),
+        (569, 1017, (72, 128), (72, 128)),
+        (568, 1017, (72, 128), (142, 255)),
+        (360, 500, (72, 128), (180, 250)),
+        (143, 255, (72, 128), (72, 128)),
+        (142, 255, (72, 128), (142, 255)),
+        (4000, 3000, (72, 128), (500, 375)),  # never below an eighth
+        (72, 128, (72, 128), (72, 128)),
+        (20, 30, (72, 128), (20, 30)),
+    ],
+)
+def test_fast_decodes_the_smallest_part_of_a_jpeg_that_is_no_smaller(tmp_path, height, width, size, expected):
+    path = jpeg(tmp_path / "a.jpg", height, width)
+    image, whole = read_image_and_size(path, size)
+    assert image.shape == (*expected, 3) and whole == (height, width)
+    assert read_image(path).shape == (height, width, 3)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("orientation", [None, 1, 2, 3, 4, 5, 6, 7, 8])
+def test_fast_shows_the_same_picture_as_exact(tmp_path, mode, orientation, progressive):
+    path = jpeg(tmp_path / "a.jpg", 360, 640, mode, orientation, progressive=progressive)
+    size = (72, 128) if orientation is None or orientation < 5 else (128, 72)
+    exact, fast = read_image(path), read_image(path, size)
+    assert exact.shape == ((360, 640, 3) if size == (72, 128) else (640, 360, 3))
+    assert fast.shape[0] >= size[0] and fast.shape[1] >= size[1] and fast.size <= exact.size / 4
+    assert read_image_and_size(path, size)[1] == exact.shape[:2]
+    difference = np.abs(resize(exact, size, "area").astype(int) - resize(fast, size, "area"))
+    assert difference.mean() < 1.5
+
+
+def test_a_turned_jpeg_is_never_reduced_below_the_size(tmp_path):
+    for orientation in (1, 6):
+        path = jpeg(tmp_path / "a.jpg", 400, 800, orientation=orientation)
+        assert min(read_image(path, (100, 200)).shape[:2]) == 200  # a quarter would do for one that lies
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".webp", ".tiff"])
+def test_what_is_no_jpeg_is_decoded_exactly(tmp_path, suffix):
+    Image.open(jpeg(tmp_path / "a.jpg", 360, 640)).save(tmp_path / f"a{suffix}")
+    path = tmp_path / f"a{suffix}"
+    np.testing.assert_array_equal(read_image(path, (72, 128)), read_image(path))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "1"])
+def test_fast_drops_transparency_as_exact_does(tmp_path, mode):
+    picture = Image.open(jpeg(tmp_path / "a.jpg", 360, 640)).convert("RGBA").convert(mode)
+    picture.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", (9, 16)), read_image(tmp_path / "a.png"))
+
+
+def test_a_truncated_jpeg_is_no_image_for_fast_either(tmp_path):
+    path = jpeg(tmp_path / "a.jpg", 360, 640)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UserError, match=r"a\.jpg is a truncated JPEG"):
+        read_image(path, (72, 128))
+
+
+def test_the_header_alone_tells_the_size(tmp_path):
+    data = jpeg(tmp_path / "a.jpg", 361, 641, orientation=6).read_bytes()
+    header = read_jpeg_header(data)
+    assert header == JpegHeader(size=(361, 641), may_be_turned=True, truncated=False)
+    assert read_jpeg_header(b"\x89PNG\r\n\x1a\n") is None
+    for end in range(2, 700, 7):
+        assert read_jpeg_header(data[:end]).truncated

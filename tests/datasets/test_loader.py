@@ -1,60 +1,145 @@
 """Batches that follow from seed, epoch and position."""
 
+import errno
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
+import paddle
 import pytest
-from paddle.io import Dataset
 
+from ppcds.datasets import reading
 from ppcds.datasets.loader import batches_of, load_batches, train_batches
 from ppcds.errors import UserError
+from ppcds.transforms import build_view, notebook_views
+
+SHAPE = (8, 12, 3)
 
 
-class Noise(Dataset):
-    """Twelve examples of two random views; row 5 is broken if asked for."""
+class Pictures:
+    """Twelve images, seen through the notebook's two views; row 5 is broken if asked for."""
 
-    def __init__(self, broken=False):
-        super().__init__()
+    def __init__(self, broken=False, views=None):
+        self.pixels = np.random.RandomState(0).randint(0, 256, (12, *SHAPE), dtype=np.uint8)
+        self.labels = np.arange(12)
+        self.views = notebook_views() if views is None else views
         self.broken = broken
 
     def __len__(self):
-        return 12
+        return len(self.labels)
 
-    def __getitem__(self, index):
-        if self.broken and index == 5:
-            raise UserError("noise/5.jpg is a truncated JPEG")
-        return [np.random.rand(3, 4, 4).astype("float32") for _ in range(2)], index
+    def load_images(self, rows):
+        if self.broken and 5 in rows:
+            raise UserError("pictures/5.jpg is a truncated JPEG")
+        return self.pixels[rows]
 
 
-def read(batches, workers=0, seed=0, epoch=0, **options):
-    loaded = load_batches(Noise(**options), batches, workers, seed, epoch)
+def read(batches, workers=0, seed=0, epoch=0, dataset=None, **options):
+    loaded = load_batches(dataset or Pictures(), batches, workers, seed, epoch, **options)
     return [([view.numpy() for view in views], labels.numpy()) for views, labels in loaded]
+
+
+def assert_same(found, expected):
+    assert len(found) == len(expected)
+    for (views, labels), (others, wanted) in zip(found, expected):
+        assert labels.tolist() == wanted.tolist()
+        for view, other in zip(views, others):
+            np.testing.assert_array_equal(view, other)
+
+
+BATCHES = [[3, 1, 4], [1, 5, 9], [2, 6, 8], [5, 3, 5], [8, 9, 7], [9, 3, 2], [3, 8], [4, 6, 2], [6], [4, 3]]
 
 
 def test_views_and_labels_are_stacked_by_view():
     (views, labels), *_ = read([[3, 1], [2]])
-    assert [view.shape for view in views] == [(2, 3, 4, 4)] * 2
-    assert labels.tolist() == [3, 1]
-    assert labels.dtype == np.int64
+    assert [view.shape for view in views] == [(2, 3, 8, 12)] * 2
+    assert [view.dtype for view in views] == [np.float32] * 2
+    assert labels.tolist() == [3, 1] and labels.dtype == np.int64
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_same_seed_gives_the_same_batches_whatever_the_number_of_processes(workers):
+    assert_same(read(BATCHES, workers, seed=3, epoch=2), read(BATCHES, 0, seed=3, epoch=2))
+
+
+def test_batches_that_are_kept_stay_as_they_were():
+    """More of them than the processes have memory to write into."""
+    kept = list(load_batches(Pictures(), BATCHES, 2))
+    expected = read(BATCHES)
+    assert_same([([view.numpy() for view in views], labels.numpy()) for views, labels in kept], expected)
+
+
+def test_a_run_that_goes_on_inside_an_epoch_sees_what_the_undisturbed_one_saw():
+    whole = read(BATCHES, seed=1)
+    assert_same(read(BATCHES[4:], seed=1, first_batch=4), whole[4:])
+    assert np.abs(read(BATCHES[4:5], seed=1)[0][0][0] - whole[4][0][0]).max() > 0.1
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_example_draws_the_same_views_whoever_reads_it_and_wherever_it_stands(workers):
-    everything = {int(label): views[0][0] for views, (label,) in read([[i] for i in range(12)])}
-    for views, labels in read([[7, 2, 9], [0, 11]], workers):
-        for image, label in zip(views[0], labels):
-            np.testing.assert_array_equal(image, everything[int(label)])
+def test_ranks_make_the_rows_of_the_whole_batch_between_them(workers):
+    batches = [[3, 1, 4, 1], [5, 9, 2, 6]]
+    parts = [read(batches, workers, seed=4, rank=rank, num_ranks=2) for rank in (0, 1)]
+    together = []
+    for (views, labels), (others, more_labels) in zip(*parts):
+        whole = [np.concatenate(pair) for pair in zip(views, others)]
+        together.append((whole, np.concatenate([labels, more_labels])))
+    assert_same(together, read(batches, seed=4))
+
+
+def test_a_batch_that_ranks_cannot_share_equally_is_refused():
+    with pytest.raises(UserError, match="a batch of 3 images cannot be shared equally by 2 processes"):
+        read([[1, 2], [1, 2, 3]], rank=1, num_ranks=2)
+
+
+def test_an_image_that_comes_twice_in_a_batch_or_epoch_has_other_views():
+    ((first, second), _), (third, _) = [(views[1], labels) for views, labels in read([[5, 5], [5]], seed=9)]
+    for one, other in ((first, second), (first, third[0])):
+        assert np.abs(one - other).max() > 0.1
+
+
+def test_the_first_view_is_the_same_with_and_without_a_second():
+    one = read(BATCHES, dataset=Pictures(views=notebook_views()[:1]))
+    for (views, _), ((alone,), _) in zip(read(BATCHES), one):
+        np.testing.assert_array_equal(views[0], alone)
+
+
+def test_views_may_be_any_functions_and_are_repeatable_then_too():
+    def noise(image):
+        return np.random.rand(3, 4, 4).astype("float32")
+
+    first, again = (read(BATCHES, workers, dataset=Pictures(views=[noise])) for workers in (0, 2))
+    assert_same(again, first)
+    assert np.abs(first[0][0][0][0] - first[0][0][0][1]).max() > 0.1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_views_on_the_device_are_those_of_the_processor(workers):
+    steps = [
+        [{"RandomCrop": {"padding": 2}}, "RandomHorizontalFlip", "ToArray"],
+        ["RandomHorizontalFlip", {"ColorJitter": {"brightness": 0.4, "contrast": 0.4}}, "ToArray"],
+    ]
+    on_processor, on_device = (
+        read(BATCHES, workers, dataset=Pictures(views=[build_view(view, on_device=device) for view in steps]))
+        for device in (False, True)
+    )
+    for (views, labels), (others, wanted) in zip(on_device, on_processor):
+        assert labels.tolist() == wanted.tolist()
+        for view, other in zip(views, others):
+            assert np.abs(view - other).max() < 1.01 / 255
 
 
 AFTER_OPENCV = """
 import cv2, numpy as np, time
-from paddle.io import Dataset
 from ppcds.datasets.loader import load_batches
+from ppcds.transforms import evaluation_view
 
-class Images(Dataset):
-    def __len__(self): return 4
-    def __getitem__(self, index): return [cv2.resize(large, (32, 32)).astype("float32")], index
+class Images:
+    labels, views = np.arange(4), [evaluation_view()]
+    def load_images(self, rows): return [cv2.resize(large, (32, 32)) for row in rows]
 
 large = np.zeros((2000, 2000, 3), "uint8")
 cv2.setNumThreads(2)
@@ -74,19 +159,69 @@ def test_reading_processes_start_after_opencv_has_used_its_threads():
 
 def test_another_epoch_or_seed_draws_other_views():
     first, *others = (
-        read([[0]], seed=seed, epoch=epoch)[0][0][0] for seed, epoch in [(0, 0), (0, 1), (1, 0)]
+        read([[0, 1, 2]], seed=seed, epoch=epoch)[0][0][0] for seed, epoch in [(0, 0), (0, 1), (1, 0)]
     )
     assert all(np.abs(first - other).max() > 0.1 for other in others)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_broken_image_ends_the_loop_with_its_name(workers):
-    with pytest.raises(UserError, match="noise/5.jpg is a truncated JPEG"):
-        read([[1, 2], [4, 5], [6, 7]], workers, broken=True)
+    loaded = load_batches(Pictures(broken=True), [[1, 2], [4, 5], [6, 7]], workers)
+    assert next(loaded)[1].tolist() == [1, 2]
+    with pytest.raises(UserError, match="pictures/5.jpg is a truncated JPEG"):
+        next(loaded)
+
+
+class Ended(Pictures):
+    """Its reading process is killed, as by a system that has no memory left."""
+
+    def load_images(self, rows):
+        if 5 in rows:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().load_images(rows)
+
+
+def test_a_reading_process_that_dies_ends_the_run_in_words():
+    with pytest.raises(UserError, match="a reading process was ended from outside.*lower data.num_workers"):
+        read([[1, 2], [4, 5], [6, 7]], 2, dataset=Ended())
+
+
+ORPHANS = """
+import os, sys
+from tests.datasets.test_loader import BATCHES, Pictures
+from ppcds.datasets.loader import load_batches
+
+class Numbered(Pictures):
+    def load_images(self, rows):
+        print(os.getpid(), flush=True)
+        return super().load_images(rows)
+
+loaded = load_batches(Numbered(), BATCHES, 2)
+next(loaded)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_reading_processes_end_when_their_run_is_killed():
+    done = subprocess.run([sys.executable, "-c", ORPHANS], capture_output=True, text=True, timeout=60)
+    readers = {int(line) for line in done.stdout.split()[1:]}  # the first is the run itself
+    assert readers
+    until = time.monotonic() + 20
+    while any(_runs(reader) for reader in readers):
+        assert time.monotonic() < until, "still there"
+        time.sleep(0.1)
+
+
+def _runs(process):
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_an_epoch_visits_every_row_once_in_an_order_of_its_own():
-    first, again, second = (train_batches(Noise(), 4, False, 0, epoch) for epoch in (0, 0, 1))
+    first, again, second = (train_batches(Pictures(), 4, False, 0, epoch) for epoch in (0, 0, 1))
     assert sorted(sum(first, [])) == list(range(12))
     assert first == again != second
 
@@ -98,15 +233,37 @@ def test_drop_last_drops_what_does_not_fill_a_batch():
 
 def test_a_batch_larger_than_the_data_set_is_refused():
     with pytest.raises(UserError, match=r"data.batch_size 13 is larger than the 12 training images"):
-        train_batches(Noise(), 13, True, 0, 0)
-    assert len(train_batches(Noise(), 13, False, 0, 0)) == 1
+        train_batches(Pictures(), 13, True, 0, 0)
+    assert len(train_batches(Pictures(), 13, False, 0, 0)) == 1
 
 
-def test_a_small_shared_memory_falls_back_to_one_thread_in_words(monkeypatch):
-    usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("ppcds.datasets.loader.shutil.disk_usage", lambda path: usage)
-    with pytest.warns(UserWarning, match="/dev/shm has no room .* one thread reads instead"):
-        fallen_back = read([[1, 2], [3, 4]], workers=2)
-    for (views, labels), (expected, wanted) in zip(fallen_back, read([[1, 2], [3, 4]])):
-        np.testing.assert_array_equal(views[0], expected[0])
-        assert labels.tolist() == wanted.tolist()
+def test_a_batch_is_copied_to_another_device_by_a_thread_and_in_order(monkeypatch):
+    """The processor under another name: there is no other device here."""
+    expected = read(BATCHES, 2)
+    monkeypatch.setattr(paddle.device, "get_device", lambda: "cpu:0")
+    copied_in = set()
+    original = paddle.to_tensor
+
+    def to_tensor(array, place=None, **options):
+        if place:
+            copied_in.add(threading.current_thread())
+        return original(array, place=place and "cpu", **options)
+
+    monkeypatch.setattr(paddle, "to_tensor", to_tensor)
+    assert_same(read(BATCHES, 2), expected)
+    assert len(copied_in) == 1 and threading.main_thread() not in copied_in
+
+
+def test_without_room_for_semaphores_one_thread_reads_in_words(monkeypatch):
+    def no_room(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(reading, "ProcessPoolExecutor", no_room)
+    with pytest.warns(UserWarning, match="2 reading processes cannot be started .*No space left.*one thread"):
+        fallen_back = read(BATCHES, workers=2)
+    assert_same(fallen_back, read(BATCHES))
+
+
+def test_memory_is_used_again_and_not_copied():
+    addresses = {views[0].data_ptr() for views, _ in load_batches(Pictures(), [[1, 2]] * 40, 1)}
+    assert len(addresses) <= 1 + 2 + reading.HELD

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from ppcds.datasets.loader import SeededExamples, train_batches
+from ppcds.datasets.loader import train_batches
 from ppcds.datasets.mixed_batches import mixed_batches
 from ppcds.errors import UserError
 
@@ -20,11 +20,6 @@ class Labelled:
         return len(self.labels)
 
 
-def rows_of(dataset, *arguments, **options):
-    """The batches with every row under its first number, however often it came before."""
-    return [[row % len(dataset) for row in rows] for rows in train_batches(dataset, *arguments, **options)]
-
-
 def partly_labelled(labelled, unlabelled):
     labels = np.repeat([0, -1], [labelled, unlabelled])
     return Labelled(np.random.RandomState(0).permutation(labels))
@@ -33,7 +28,7 @@ def partly_labelled(labelled, unlabelled):
 def test_every_batch_has_its_labelled_rows_first_and_is_full():
     dataset = partly_labelled(30, 73)
     for drop_last, count in ((True, 10), (False, 11)):
-        batches = rows_of(dataset, 10, drop_last, 0, 0, labelled_per_batch=3)
+        batches = train_batches(dataset, 10, drop_last, 0, 0, labelled_per_batch=3)
         assert len(batches) == count == len(train_batches(dataset, 10, drop_last, 0, 0))
         for rows in batches:
             assert len(rows) == 10 and all(type(row) is int for row in rows)
@@ -46,7 +41,7 @@ def test_over_the_epochs_no_image_is_used_twice_more_than_another_nor_twice_in_a
     dataset = partly_labelled(labelled, 120 - labelled)
     used = np.zeros(120, int)
     for epoch in range(12):
-        for rows in rows_of(dataset, 12, True, 5, epoch, per_batch):
+        for rows in train_batches(dataset, 12, True, 5, epoch, per_batch):
             if labelled >= per_batch:
                 assert len(set(rows)) == 12
             np.add.at(used, rows, 1)
@@ -74,7 +69,7 @@ def test_the_batches_are_frozen():
 
 
 def test_the_order_is_another_in_every_round():
-    batches = rows_of(partly_labelled(6, 600), 6, True, 0, 0, 3)
+    batches = train_batches(partly_labelled(6, 600), 6, True, 0, 0, 3)
     rounds = [tuple(row for rows in pair for row in rows[:3]) for pair in zip(batches[::2], batches[1::2])]
     assert len({tuple(sorted(rows)) for rows in rounds}) == 1
     assert len(set(rounds)) > len(rounds) // 2
@@ -85,7 +80,7 @@ def test_the_order_is_another_in_every_round():
 def test_batches_of_labelled_rows_alone_need_no_others():
     for unlabelled in (0, 30):
         dataset = partly_labelled(10, unlabelled)
-        batches = rows_of(dataset, 5, True, 0, 0, labelled_per_batch=5)
+        batches = train_batches(dataset, 5, True, 0, 0, labelled_per_batch=5)
         assert len(batches) == (10 + unlabelled) // 5
         assert all((dataset.labels[rows] >= 0).all() for rows in batches)
 
@@ -110,19 +105,3 @@ def test_a_late_epoch_of_a_large_set_takes_no_longer_than_an_early_one(monkeypat
     monkeypatch.setattr(np.random, "RandomState", lambda seed: drawn.append(seed) or original(seed))
     train_batches(Labelled(np.repeat([0, -1], [997, 9001])), 100, True, 0, 799, 7)
     assert len(drawn) < 8
-
-
-def test_a_row_that_comes_again_in_an_epoch_has_a_number_and_views_of_its_own():
-    dataset = partly_labelled(4, 36)
-    numbers = [number for rows in train_batches(dataset, 4, True, 0, 0, 2) for number in rows]
-    assert len(set(numbers)) == len(numbers) == 40
-    labelled = sorted(number for number in numbers if dataset.labels[number % 40] >= 0)
-    assert [number // 40 for number in labelled] == np.repeat(range(5), 4).tolist()  # five times each
-
-    class Draws(Labelled):
-        def __getitem__(self, row):
-            return row, np.random.rand()
-
-    examples = SeededExamples(Draws(dataset.labels), seed=0, epoch=0)
-    assert examples[3][0] == examples[43][0] == 3
-    assert examples[3] == examples[3] and examples[3][1] != examples[43][1]

@@ -4,7 +4,8 @@ import numpy as np
 import paddle
 import pytest
 
-from ppcds.engine.knn import WeightedKNN, knn_accuracy, measure_knn
+from ppcds.engine.features import extract_features
+from ppcds.engine.knn import WeightedKNN, knn_accuracy
 from ppcds.errors import UserError
 
 
@@ -87,6 +88,7 @@ def test_a_network_is_measured_on_two_loaders_and_left_as_it_was():
         for rows, of_rows in ((bank, bank_labels), (queries, labels))
     ]
     checked = []
-    found = measure_knn(pixels, *as_images, check=lambda: checked.append(1))
+    features = [extract_features(pixels, batches, lambda: checked.append(1)) for batches in as_images]
+    found = knn_accuracy(*features[0], *features[1])
     assert found == pytest.approx(knn_accuracy(bank, bank_labels, queries, labels))
     assert pixels.training and len(checked) == 2

@@ -117,7 +117,7 @@ def test_one_image_alone_has_nothing_to_be_told_from(negatives):
         view.stop_gradient = False
     loss = nt_xent_loss(views, 0.07, negatives)
     loss.backward()
-    assert float(loss) == pytest.approx(0, abs=1e-6)
+    assert float(loss) == pytest.approx(0, abs=5e-6)  # similarities of 14 are that coarse
     assert max(float(view.grad.abs().max()) for view in views) < 1e-5
 
 

@@ -147,6 +147,30 @@ def test_gradients_reach_all_weights_but_those_that_only_follow_or_stay(name, ma
     assert silent == expected
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_outputs_have_a_row_an_image_that_depends_on_no_other_and_losses_are_those_of_all_rows(
+    name, make, make_views, labels
+):
+    method = make(name)
+    method.eval()  # batch norm alone may look at other rows
+    seed_step(0)
+    views = method.make_views(make_views(method.views_used))
+    seed_step(0)
+    expected = {part: float(value) for part, value in method(make_views(method.views_used), labels).items()}
+    if "official" in name:  # its teacher normalises by the batch
+        return
+    halves = [
+        method.outputs([view[rows] for view in views], labels[rows]) for rows in (slice(0, 3), slice(3, 8))
+    ]
+    whole = method.outputs(views, labels)
+    together = {output: paddle.concat([half[output] for half in halves]) for output in whole}
+    for output, rows in whole.items():
+        assert rows.shape[0] == 8
+        np.testing.assert_allclose(together[output].numpy(), rows.numpy(), rtol=1e-4, atol=1e-5)
+    losses = {part: float(value) for part, value in method.all_losses(together, labels).items()}
+    assert losses == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize("name", FROZEN)
 def test_what_is_frozen_is_byte_identical_after_ten_steps_in_training_mode(name, make, make_views, labels):
     method = make(name)

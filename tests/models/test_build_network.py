@@ -11,7 +11,10 @@ from ppcds.models import Encoder, HeadedClassifier, ResNet, build_encoder, build
 
 def section(widths=(16, 8), from_head_layer=0, name="resnet18", batch_norm="hidden"):
     head = None if widths is None else SimpleNamespace(widths=list(widths), batch_norm=batch_norm)
-    return SimpleNamespace(name=name, width=4, stem="small", head=head, from_head_layer=from_head_layer)
+    memory = {"recompute": [], "channels_last": False}
+    return SimpleNamespace(
+        name=name, width=4, stem="small", head=head, from_head_layer=from_head_layer, **memory
+    )
 
 
 def test_a_recipe_without_head_layers_deploys_its_bare_backbone():

@@ -6,6 +6,7 @@ import pytest
 from paddle import nn
 
 from ppcds.models import Encoder, HeadedClassifier, ProjectionHead, build_backbone
+from ppcds.models.projection import UnshiftedBatchNorm1D
 
 
 def kinds(head):
@@ -28,7 +29,7 @@ def test_relu_follows_every_layer_but_the_last_and_batch_norm_where_it_is_asked_
     linear, norm, relu = nn.Linear, nn.BatchNorm1D, nn.ReLU
     assert kinds(ProjectionHead(6, [5, 4])) == [[linear, relu], [linear]]
     assert kinds(ProjectionHead(6, [5, 4], "hidden")) == [[linear, norm, relu], [linear]]
-    assert kinds(ProjectionHead(6, [5, 4], "all")) == [[linear, norm, relu], [linear, norm]]
+    assert kinds(ProjectionHead(6, [5, 4], "all")) == [[linear, norm, relu], [linear, UnshiftedBatchNorm1D]]
     with pytest.raises(ValueError, match="some"):
         ProjectionHead(6, [5, 4], "some")
 
@@ -42,6 +43,14 @@ def test_a_normalised_layer_has_no_bias_and_the_last_no_shift():
         "layers.1.1.weight",
     ]
     assert list(ProjectionHead(6, [5, 4]).state_dict())[:2] == ["layers.0.0.weight", "layers.0.0.bias"]
+
+
+def test_the_scale_of_a_last_batch_norm_learns_although_it_has_no_shift():
+    head, features = ProjectionHead(6, [5, 4], "all"), paddle.randn([64, 6])
+    scale = head.layers[1][1].weight
+    (head(features) ** 2).sum().backward()  # sum of squares = 64 scale^2
+    np.testing.assert_allclose(scale.grad.numpy(), 2 * 64, rtol=1e-3)
+    assert not any("bias" in name for name in head.layers[1].state_dict())
 
 
 def test_a_last_batch_norm_gives_projections_of_mean_0_and_variance_1():

@@ -52,3 +52,13 @@ def test_settings_out_of_range_or_unknown_are_refused():
     for options in ({"min_area": 0}, {"brightness": -1}, {"blur": 1}):
         with pytest.raises(pydantic.ValidationError):
             augment(np.zeros((1, 3, 4, 4), "float32"), **options)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_rank_draws_for_its_rows_what_one_process_would(images, monkeypatch, number):
+    options = {"min_area": 0.5, "brightness": 0.3, "jitter": 0.1}
+    whole = augment(images, **options)
+    monkeypatch.setattr("ppcds.transforms.batched.num_ranks", lambda: 2)
+    monkeypatch.setattr("ppcds.transforms.batched.rank", lambda: number)
+    rows = slice(32 * number, 32 * number + 32)
+    np.testing.assert_allclose(augment(images[rows], **options), whole[rows], atol=1e-6)

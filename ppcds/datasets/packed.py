@@ -1,0 +1,187 @@
+"""The packed images of a split: decoded and resized once, in one file that is mapped into memory.
+
+<root>/packed/<split>_<H>x<W>_<interpolation>_<decode>/
+  images.npy    uint8 [N, H, W, 3], RGB, in the order of the CSV
+  labels.npy    int64 [N], numbers in the `classes` of packed.json, -1 = none
+  sizes.npy     int32 [N, 2], height and width of the image in its file
+  sources.json  the N filenames
+  packed.json   what these were made of and how, and checksums of their bytes; written last
+
+Only a folder whose every byte agrees with packed.json is used.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from ppcds.errors import UserError
+from ppcds.runtime import available_cores
+
+if TYPE_CHECKING:
+    from ppcds.datasets.csv_split import CSVSplit
+
+FORMAT = 1  # of the files above
+IMAGES, LABELS, SIZES, SOURCES, ABOUT = "images.npy", "labels.npy", "sizes.npy", "sources.json", "packed.json"
+# what describe_packing tells -> why packed images that were described otherwise are not used
+STALE = {
+    "format": "another version of ppcds made it",
+    "split": "it is of another split",
+    "size": "its images have another size",
+    "interpolation": "its images were resized otherwise",
+    "decode": "its images were decoded otherwise",
+    "opencv": "another version of OpenCV made it",  # whose pixels may differ
+    "csv": "the CSV has changed since",
+    "images": "it has another number of images",
+    "files": "image files have changed since",
+}
+
+
+class NotUsable(Exception):
+    """Why a folder of packed images is not used."""
+
+
+class PackedImages:
+    """The images of a folder as pixels [N, H, W, 3], read from the disk as they are asked for.
+
+    Pickled as a path: another process maps the same file, and no pixel is copied.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = os.path.abspath(folder)
+        path = os.path.join(self.folder, IMAGES)
+        self.pixels = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+    def __reduce__(self):
+        return PackedImages, (self.folder,)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def read(self, rows: int | np.ndarray) -> np.ndarray:
+        """A copy of one image [H, W, 3], or of those of an array of rows [n, H, W, 3]."""
+        return np.array(self.pixels[rows]) if np.ndim(rows) == 0 else self.pixels[rows]
+
+
+def folder_of(split: CSVSplit) -> Path:
+    """Where the packed images of a split are, if there are any."""
+    name = "{}_{}x{}_{}_{}".format(split.split, *split.size, split.interpolation, split.decode)
+    return split.root / "packed" / name
+
+
+def describe_packing(split: CSVSplit) -> dict:
+    """Everything that the packed pixels of a whole split depend on, as packed.json has it.
+
+    csv: a digest of the CSV.  files: one of name, length and time of change of every image, in the order of
+    the rows. Raises UserError if a file is gone.
+    """
+    csv = split.root / f"{split.split}_split.csv"
+    return {
+        "format": FORMAT,
+        "split": split.split,
+        "size": list(split.size),
+        "interpolation": split.interpolation,
+        "decode": split.decode,
+        "opencv": cv2.__version__,
+        "csv": hashlib.sha256(csv.read_bytes()).hexdigest(),
+        "images": len(split),
+        "files": _digest_files(split.root, split.filenames),
+    }
+
+
+def _digest_files(root: Path, filenames: list[str]) -> str:
+    """One listing a folder: a second for 100,000 files."""
+    listings: dict[str, dict[str, str]] = {}
+    digest = hashlib.sha256()
+    for filename in filenames:
+        folder, _, name = filename.rpartition("/")
+        if folder not in listings:
+            listings[folder] = {}
+            with os.scandir(root / folder) as entries:
+                for entry in entries:
+                    if entry.is_file():
+                        found = entry.stat()
+                        listings[folder][entry.name] = f"{found.st_size} {found.st_mtime_ns}"
+        if name not in listings[folder]:
+            raise UserError(f"{root / filename} is gone: it was there a moment ago")
+        digest.update(f"{filename}\0{listings[folder][name]}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def sealed(content: dict) -> str:
+    """`content` as a line of JSON with a checksum, by which any change of it is seen."""
+    text = json.dumps(content)
+    return json.dumps([zlib.crc32(text.encode()), text])
+
+
+def unsealed(line: str | bytes) -> dict:
+    """What was sealed. Raises ValueError if it is not whole."""
+    try:
+        crc, text = json.loads(line)
+        whole = zlib.crc32(text.encode()) == crc
+    except (TypeError, AttributeError):  # other JSON
+        whole = False
+    if not whole:
+        raise ValueError("its checksum does not agree")
+    return json.loads(text)
+
+
+def open_packed(folder: Path, wanted: dict) -> PackedImages:
+    """The images of a folder, if they are whole and made of `wanted` (see describe_packing).
+
+    Raises NotUsable with the reason if they are not. All bytes are read, once in a process.
+    """
+    about = _read_about(folder)
+    for key, reason in STALE.items():
+        if about.get(key) != wanted[key]:
+            raise NotUsable(reason)
+    for name, blocks in about["blocks"].items():
+        found = (folder / name).stat() if (folder / name).is_file() else None
+        length = sum(size for size, _ in blocks)
+        if found is None or found.st_size != length:
+            raise NotUsable(f"{name} has {found.st_size if found else 'no'} bytes and not {length}")
+        key = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if not _is_whole(folder / name, key, tuple(map(tuple, blocks))):
+            raise NotUsable(f"{name} is damaged: a checksum does not agree")
+    try:
+        packed = PackedImages(folder)
+    except ValueError as error:
+        raise NotUsable(f"{IMAGES} is no array: {error}") from None
+    pixels = packed.pixels
+    if pixels.dtype != np.uint8 or pixels.shape != (wanted["images"], *wanted["size"], 3):
+        raise NotUsable(f"{IMAGES} holds {pixels.dtype} {pixels.shape}")
+    return packed
+
+
+def _read_about(folder: Path) -> dict:
+    try:
+        return unsealed((folder / ABOUT).read_bytes())
+    except FileNotFoundError:
+        raise NotUsable("it is not finished") from None
+    except ValueError:
+        raise NotUsable(f"{ABOUT} is damaged") from None
+
+
+@functools.lru_cache(maxsize=64)
+def _is_whole(path: Path, changed: tuple, blocks: tuple[tuple[int, int], ...]) -> bool:
+    """Whether the consecutive (length, CRC-32) blocks are those of the file; `changed` is for the cache."""
+    starts = np.cumsum([0, *(size for size, _ in blocks)]).tolist()
+    with ThreadPoolExecutor(available_cores()) as pool:  # reading and zlib are outside Python's lock
+        found = pool.map(lambda start, block: crc_of(path, start, block[0]), starts, blocks)
+        return all(crc == expected for crc, (_, expected) in zip(found, blocks))
+
+
+def crc_of(path: Path, start: int, length: int) -> int:
+    """CRC-32 of some bytes of a file; not through a mapping, where a file that gets shorter ends the run."""
+    with open(path, "rb", buffering=0) as file:
+        file.seek(start)
+        return zlib.crc32(file.read(length))
