@@ -51,17 +51,6 @@ def launcher() -> str:
     return "python" if num_ranks() == 1 else "python -m paddle.distributed.launch ..."
 
 
-def own_rows(rows):
-    """This rank's part of what all ranks have of a batch, a list or a tensor: gather_rows puts it together.
-
-    Raises ValueError if the rows cannot be shared equally.
-    """
-    share, rest = divmod(len(rows), num_ranks())
-    if rest:
-        raise ValueError(f"{len(rows)} rows cannot be shared equally by {num_ranks()} ranks")
-    return rows[rank() * share : (rank() + 1) * share]
-
-
 def gather_rows(tensor: paddle.Tensor) -> paddle.Tensor:
     """The rows of all ranks, [N, ...] of each -> [ranks x N, ...], differentiable. One rank: as it is.
 

@@ -47,9 +47,9 @@ def _keep_freed_memory() -> bool:
     """Let the C library keep what tensors free, instead of handing it back and asking for zeroed pages again.
 
     Paddle's CPU allocator has no pool: a fifth of a training step went into page faults. Only for glibc, and
-    not if the user has set a MALLOC_ variable. Returns whether it is in force.
+    not if the user has set it up. Returns whether it is in force.
     """
-    if any(key.startswith("MALLOC_") for key in os.environ):
+    if _malloc_settings():
         return False
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt
@@ -58,13 +58,19 @@ def _keep_freed_memory() -> bool:
     return False
 
 
+def _malloc_settings() -> list[str]:
+    """The environment variables by which the user has set up the C library's allocator."""
+    tuned = "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", "")
+    return [key for key in os.environ if key.startswith("MALLOC_")] + ["GLIBC_TUNABLES"] * tuned
+
+
 def describe_processor() -> str:
     """One line: the processor, its cores, and which settings are in force, yours or ours."""
     notes = []
     for key in ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE"):
         value = os.environ.get(key, "not set")
         notes.append(f"{key} {value}" + ("" if value in (_SET_HERE.get(key), "not set") else " (yours)"))
-    yours = [key for key in os.environ if key.startswith("MALLOC_")]
+    yours = _malloc_settings()
     notes.append(f"malloc {_SET_HERE.get('malloc', f'as you set {yours}' if yours else 'as it is')}")
     return f"{processor_name()}, {available_cores()} cores; " + ", ".join(notes)
 

@@ -12,7 +12,7 @@ import paddle
 
 from ppcds.config import load_recipe
 from ppcds.datasets import Sports10
-from ppcds.distributed import average_gradients, gather_rows, join_ranks, own_rows, rank, wait_for_all
+from ppcds.distributed import average_gradients, gather_rows, join_ranks, num_ranks, rank, wait_for_all
 from ppcds.engine.optimizers import build_optimizer
 from ppcds.engine.sharing import share_batches
 from ppcds.engine.step import TrainStep
@@ -54,6 +54,12 @@ def make(name: str, teacher: str):
     share_batches(recipe, method, [list(range(BATCH))])
     method.train()
     return recipe, method
+
+
+def own_rows(rows):
+    """This rank's part of a batch, a list or an array."""
+    share = len(rows) // num_ranks()
+    return rows[rank() * share : (rank() + 1) * share]
 
 
 def batch(method, number: int) -> tuple[list[paddle.Tensor], paddle.Tensor]:

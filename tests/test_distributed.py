@@ -199,6 +199,15 @@ def test_a_mistake_that_one_rank_meets_ends_both_with_its_message(tiny_sports10,
         assert "Traceback" not in said
 
 
+def test_a_folder_that_the_first_rank_cannot_make_ends_both_with_its_message(root, tmp_path):
+    folder = tmp_path / "run"
+    folder.write_text("a file")
+    assert run(train(root, folder)).returncode == 1
+    for number in (0, 1):
+        said = (folder.with_suffix(".log") / f"workerlog.{number}").read_text()
+        assert f"error: run.output_dir {folder}: File exists" in said and "Traceback" not in said
+
+
 @pytest.mark.parametrize(
     ("size", "rows", "said"),
     [

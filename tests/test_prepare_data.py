@@ -183,9 +183,10 @@ def test_an_archive_is_unpacked_and_packed_in_one_command(tiny_sports10, prepare
     assert (tmp_path / "data/d/Sports10/packed/val_12x20_bilinear_fast/packed.json").is_file()
 
 
-def test_what_is_not_sound_is_not_packed(tiny_sports10, prepare_data, tmp_path):
+def test_what_is_not_sound_is_not_packed_and_it_is_said(tiny_sports10, prepare_data, tmp_path, capsys):
     (tiny_sports10 / "Tennis/train_1.jpg").write_bytes(b"")
     assert prepare_data(tiny_sports10, "--root", tmp_path, "--pack", "12x20") == 1
+    assert "1 broken or missing, nothing is packed (" in capsys.readouterr().out
     assert not (tiny_sports10 / "packed").exists()
 
 

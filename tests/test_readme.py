@@ -24,7 +24,8 @@ def shown(text, language):
 
 LINES = [line for block in shown(README, "") for line in block.splitlines()]
 COMMANDS = [line for line in LINES if "tools/train.py" in line]
-OTHERS = [line for line in LINES if re.search(r"tools/(?!train|prepare_data)", line)]
+OTHERS = [line for line in LINES if re.search(r"tools/(?!train|prepare_data|benchmark)", line)]
+OF_DATA = [line for line in LINES if re.search(r"tools/(prepare_data|benchmark)", line)]
 
 
 def test_the_example_runs(tiny_sports10, tmp_path, monkeypatch):
@@ -84,6 +85,24 @@ def test_the_other_commands_are_understood_by_their_tools(command, tmp_path, mon
     with pytest.raises(Understood):
         runpy.run_path(str(ROOT / tool))["main"]()
     assert loaded
+
+
+@pytest.mark.parametrize("command", OF_DATA)
+def test_the_commands_without_a_recipe_are_understood_by_their_tools(command, tmp_path, monkeypatch):
+    _, tool, *words = shlex.split(command, comments=True)
+
+    def stop(*_):
+        raise Understood
+
+    monkeypatch.setattr(runtime, "load_paddle", stop)
+    for section in ("growth.draw_growth", "input.measure"):
+        monkeypatch.setattr(f"ppcds.benchmark.{section}", stop)
+    monkeypatch.chdir(tmp_path)
+    for name in ("Sports10.zip", "data/d/Sports10"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setattr(sys, "argv", [tool, *words])
+    with pytest.raises(Understood):
+        runpy.run_path(str(ROOT / tool))["main"]()
 
 
 def test_files_that_are_linked_or_run_exist():

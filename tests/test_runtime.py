@@ -48,6 +48,11 @@ def test_what_the_user_has_set_stays():
     )
     assert "OMP_NUM_THREADS 7 (yours)" in said
     assert "malloc as you set ['MALLOC_ARENA_MAX']" in said
+    said = in_fresh_python(
+        "from ppcds.runtime import describe_processor as say; print(say())",
+        GLIBC_TUNABLES="glibc.malloc.arena_max=1",
+    )
+    assert "malloc as you set ['GLIBC_TUNABLES']" in said
 
 
 def test_a_recipe_may_ask_for_fewer_threads_but_not_overrule_the_user():

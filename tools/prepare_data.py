@@ -17,22 +17,17 @@ def main() -> int:
         "interrupted run. The exit status is 1 if images are broken or missing, or if a class is unknown.",
         epilog="example: python tools/prepare_data.py Sports10.zip --root data/d --pack 72x128",
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "source", type=Path, metavar="ARCHIVE_OR_FOLDER",
         help=".zip, .tar or .tar.gz; or a folder, which is copied, or only checked if it is in place",
     )  # fmt: skip
-    parser.add_argument(
-        "--root", type=Path, default=Path("data/d"), help="where it goes (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--name", help="its folder under the root (default: its own name, or Sports10 if it has none)"
-    )
-    parser.add_argument(
-        "--pack", metavar="HEIGHTxWIDTH", help="then resize the images once, into a file that training reads"
-    )
+    add("--root", type=Path, default=Path("data/d"), help="where it goes (default: %(default)s)")
+    add("--name", help="its folder under the root (default: its own name, or Sports10 if it has none)")
+    add("--pack", metavar="HEIGHTxWIDTH", help="then resize the images once, into a file that training reads")
     how = "of --pack, as data.%(dest)s of the recipe (default: %(default)s)"
-    parser.add_argument("--interpolation", choices=["bilinear", "area"], default="bilinear", help=how)
-    parser.add_argument("--decode", choices=["exact", "fast"], default="exact", help=how)
+    add("--interpolation", choices=["bilinear", "area"], default="bilinear", help=how)
+    add("--decode", choices=["exact", "fast"], default="exact", help=how)
     args = parser.parse_args()
     size = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", args.pack or "1x1")
     if not size:
@@ -49,9 +44,9 @@ def main() -> int:
         folder = place(args.source, args.root, args.name)
         summary = verify(folder)
         print(report(summary))
-        faults = len(summary["broken"]) + len(summary["missing"])
-        unknown = len(summary["unknown_classes"])
+        faults, unknown = len(summary["broken"]) + len(summary["missing"]), len(summary["unknown_classes"])
         said = f"{faults or 'none'} broken or missing" + (f", unknown classes: {unknown}" if unknown else "")
+        said += ", nothing is packed" if args.pack and (faults or unknown) else ""
         print(f"{folder}: {summary['images']} images, {said} ({folder / SUMMARY})")
         if args.pack and not (faults or unknown):
             pack_folder(folder, tuple(map(int, size.groups())), args.interpolation, args.decode)

@@ -1,7 +1,6 @@
 """Train a recipe: python tools/train.py -c sports10 -o optim.epochs=20"""
 
 import argparse
-from pathlib import Path
 from shlex import quote
 
 from ppcds import cli
@@ -34,34 +33,20 @@ def main() -> int:
     from ppcds.distributed import join_ranks, launcher, rank
 
     join_ranks(args.device)
+    from ppcds.engine.conclusion import conclude
     from ppcds.engine.stop import Stopped
     from ppcds.engine.trainer import Trainer
 
     trainer = Trainer(recipe, resume=args.resume is not None)
     try:
-        last = trainer.train()
+        trainer.train()
     except Stopped as stopped:
         if rank() == 0:
             device = f" --device {args.device}" if args.device else ""
             print(f"Go on with: {launcher()} tools/train.py --resume {quote(recipe.run.output_dir)}{device}")
         return 128 + stopped.signum
-    if rank():
-        return 0
-    folder, representation = Path(recipe.run.output_dir), trainer.method.representation
-    split = "held-back" if recipe.data.hold_back else "validation"
-    measure = "nearest-neighbour accuracy" if representation else "accuracy"
-    measured = [row for row in trainer.state.history if "eval_accuracy" in row]
-    if measured:
-        best = max(measured, key=lambda row: row[recipe.run.best_by])["eval_accuracy"]  # best_model.pdparams'
-        print(f"Done: {split} {measure} {last['eval_accuracy']:.4f} after the last epoch, best {best:.4f}.")
-    else:
-        print("Done; without a label in train nothing could be measured.")
-    files = "metrics.csv, train.log, recipe.yaml, best_model.pdparams, last_model.pdparams"
-    print(f"  results    {folder}/{files}")
-    print(f"  curves     visualdl --logdir {quote(str(folder / 'vdl'))}")
-    # an encoder gives no classes to evaluate, and what later runs start from is its last epoch
-    tool, weights = ("probe.py", "last_model") if representation else ("eval.py", "best_model")
-    print(f"  evaluate   python tools/{tool} --weights {quote(str(folder / f'{weights}.pdparams'))}")
+    if rank() == 0:
+        print(conclude(recipe, trainer.state.history, trainer.method.representation))
     return 0
 
 

@@ -41,14 +41,17 @@ def stepping(width: int, size: list[int], images: int, threads: int | None = Non
 
 
 def prepared_step(width: int, size, images: int, threads: int | None, join: Callable | None = None):
-    """(TrainStep of recipe sports10 for batches of `images`, paddle).  join: called with Paddle's device."""
+    """(TrainStep of recipe sports10 for batches of `images`, paddle), on the processor.
+
+    join: called with the device before anything is built.
+    """
     from ppcds.config import load_recipe
-    from ppcds.runtime import load_paddle, prepare_processor
+    from ppcds.runtime import choose_device, load_paddle, prepare_processor
 
     prepare_processor(threads)
-    paddle = load_paddle()
+    paddle, device = load_paddle(), choose_device("cpu")
     if join:
-        join(paddle.device.get_device())
+        join(device)
     from ppcds.engine.optimizers import build_optimizer
     from ppcds.engine.sharing import share_batches
     from ppcds.engine.step import TrainStep

@@ -29,6 +29,7 @@ class Contestant:
         self.command = [*command, json.dumps({"cores": cores, "options": options})]
         environment = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}
         environment["GLOG_minloglevel"] = "2"
+        environment["CUDA_VISIBLE_DEVICES"] = ""  # all of them on the processor
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(self.command, env=environment, **pipes)
 
@@ -50,6 +51,8 @@ class Contestant:
             self.process.wait(timeout=20)
         except subprocess.TimeoutExpired:
             self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 import paddle
@@ -47,7 +47,7 @@ class BatchMaker:
         self.views = [view if isinstance(view, View) else View([view]) for view in dataset.views]
         self.on_device = any(view.on_device for view in self.views)
 
-    def arrays(self, part: Part, out: Optional[list[np.ndarray]] = None) -> list[np.ndarray]:
+    def arrays(self, part: Part, out: list[np.ndarray] | None = None) -> list[np.ndarray]:
         """The views, float32 [n, 3, H, W] each; for views on a device the images, uint8 [n, H, W, 3].
 
         Written into `out` if given. Raises UserError with the name of a broken image.

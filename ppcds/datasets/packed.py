@@ -182,6 +182,6 @@ def _is_whole(path: Path, changed: tuple, blocks: tuple[tuple[int, int], ...]) -
 
 def crc_of(path: Path, start: int, length: int) -> int:
     """CRC-32 of some bytes of a file; not through a mapping, where a file that gets shorter ends the run."""
-    with open(path, "rb", buffering=0) as file:
+    with open(path, "rb") as file:
         file.seek(start)
         return zlib.crc32(file.read(length))

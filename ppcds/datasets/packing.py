@@ -95,8 +95,8 @@ def _begin_or_resume(
     header = images.stat().st_size - length if images.is_file() else 0
     if not noted or (header, len(chunks)) != (noted[0]["header"], noted[0]["chunks"]):
         shutil.rmtree(unfinished, ignore_errors=True)
+        _require_space(unfinished.parent, length)
         unfinished.mkdir()
-        _require_space(unfinished, length)
         shape = (wanted["images"], *wanted["size"], 3)
         np.lib.format.open_memmap(images, mode="w+", dtype=np.uint8, shape=shape)
         header = images.stat().st_size - length

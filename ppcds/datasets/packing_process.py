@@ -56,7 +56,11 @@ class PackingProcess:
         self._send({"start": start, "filenames": filenames})
         line = self.process.stdout.readline()
         if not line:
-            raise UserError(f"a process that packs images has ended with status {self.process.wait()}")
+            status, count = self.process.wait(), len(filenames)
+            raise UserError(
+                f"a process that packs images has ended with status {status} at one of the {count} from "
+                f"{filenames[0]} on: is it damaged, or was there too little memory?"
+            )
         result = json.loads(line)
         if "mistake" in result:
             raise UserError(result["mistake"])

@@ -60,7 +60,13 @@ class ReadingProcesses:
             raise NotImplementedError("this system cannot fork a process")
         context = multiprocessing.get_context("fork")
         self.pool = ProcessPoolExecutor(num_processes, context, _start, (make, self.slots, os.getpid()))
-        self.pool.submit(os.getpid)  # starts all of them
+        before = multiprocessing.active_children()
+        try:
+            self.pool.submit(os.getpid)  # starts all of them
+        except OSError:  # some of them: these would wait for work, and this process at its end for them
+            for process in set(multiprocessing.active_children()).difference(before):
+                process.kill()
+            raise
 
     def batches(self) -> Iterator[list[np.ndarray]]:
         """The arrays of each part in turn. Raises what `make` raises, and UserError if a process dies."""

@@ -10,6 +10,7 @@ from ppcds.config import Recipe
 from ppcds.errors import UserError
 from ppcds.methods import METHODS
 from ppcds.models import build_encoder, build_network
+from ppcds.models.processor_conv import use_onednn
 from ppcds.options import did_you_mean
 from ppcds.weights import first_not_finite, load_weights, read_metadata, set_weights
 
@@ -26,7 +27,7 @@ def load_deployed(recipe: Recipe, num_classes: int, weights: str | os.PathLike) 
     broken = first_not_finite(arrays)
     if broken:
         raise UserError(f"{weights}: {broken} holds numbers that are not finite: train again")
-    network = build_deployed(recipe, num_classes)
+    network = use_onednn(build_deployed(recipe, num_classes))
     set_weights(network, arrays, weights)
     network.eval()
     return network

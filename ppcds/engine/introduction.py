@@ -10,6 +10,8 @@ from ppcds.datasets.loader import load_batches
 from ppcds.datasets.split import ImageSplit
 from ppcds.engine.run_log import RunLog
 from ppcds.methods import Method
+from ppcds.models import Backbone
+from ppcds.models.processor_conv import ProcessorConv2D
 from ppcds.runtime import describe_processor
 from ppcds.transforms.grid import view_grid
 
@@ -33,7 +35,10 @@ def introduce(log: RunLog, recipe: Recipe, method: Method, train: ImageSplit, ev
     """Say what runs, on what."""
     trained = sum(int(np.prod(p.shape)) for p in method.parameters() if not p.stop_gradient)
     device = paddle.device.get_device()
-    log.say(f"processor: {describe_processor()}; Paddle {paddle.__version__} on {device}")
+    computing = f"Paddle {paddle.__version__} on {device}"
+    if device == "cpu":
+        computing += f", convolutions by {_whose_kernels(recipe, method)}"
+    log.say(f"processor: {describe_processor()}; {computing}")
     labelled = int((train.labels >= 0).sum())
     of_them = "" if labelled == len(train) else f" ({labelled} labelled)"
     held_back = "held back" if recipe.data.hold_back else "validation"
@@ -46,6 +51,15 @@ def introduce(log: RunLog, recipe: Recipe, method: Method, train: ImageSplit, ev
         log.say(f"starts from {method.started_from}")
     if method.representation:
         log.say("eval_accuracy is that of the weighted nearest neighbours of the features")
+
+
+def _whose_kernels(recipe: Recipe, method: Method) -> str:
+    """Whose kernels compute the large convolutions of the stages on a processor (models.processor_conv)."""
+    backbones = [layer for layer in method.sublayers() if isinstance(layer, Backbone)]
+    placed = any(
+        isinstance(layer, ProcessorConv2D) for backbone in backbones for layer in backbone.sublayers()
+    )
+    return "oneDNN" if placed and not recipe.run.to_static else "Paddle's own kernels"
 
 
 def show_views(log: RunLog, train: ImageSplit, seed: int, rows: list[int]) -> None:

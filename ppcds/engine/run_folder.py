@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ppcds.distributed import rank
+from ppcds.distributed import once_for_all
 from ppcds.errors import UserError
 
 try:
@@ -19,13 +19,14 @@ class RunFolder:
 
     A fresh run moves an earlier one aside (output/demo -> output/demo.1); `said` is a sentence about that.
     With several ranks the first of them holds it for all.
-    Raises UserError if another run is going on in the folder, or it cannot be made.
+    Raises UserError, on every rank, if another run is going on in the folder, or it cannot be made.
     """
 
     def __init__(self, path: Path, resume: bool) -> None:
         self.said, self.lock = "", None
-        if rank():
-            return
+        once_for_all(lambda: self._hold(path, resume))
+
+    def _hold(self, path: Path, resume: bool) -> None:
         try:
             path.mkdir(parents=True, exist_ok=True)
             self.lock = _lock(path)

@@ -86,6 +86,11 @@ def _run_static(recipe: Recipe, method: Method) -> None:
         raise UserError(
             "run.to_static: static graphs on a processor need channels first: use model.channels_last: false"
         )
+    if num_ranks() > 1 and paddle.get_device() == "cpu":
+        raise UserError(
+            "run.to_static: static graphs on a processor cannot share batch norm among ranks: use "
+            "run.to_static: false, or one process"
+        )
     for layer in method.sublayers():
         if isinstance(layer, Backbone):
             layer.run_static()

@@ -72,8 +72,23 @@ class Trainer:
         held = RunFolder(self.folder, self.resume)
         once_for_all(lambda: self.recipe.save(self.folder / "recipe.yaml"))
         self.log = open_log(self.folder)
-        if held.said:
-            self.log.say(held.said)
+        try:
+            self._introduce(held.said)
+            with self.stop, lost_ranks_in_words():
+                self._train_epochs()
+        except UserError as error:
+            self.log.note(f"error: {error}")
+            raise
+        finally:
+            self.log.metrics(self.state.history)
+            self.log.close()
+            held.release()
+        return self.state.history[-1]
+
+    def _introduce(self, said: str) -> None:
+        """The first lines of the log, and the first views.  said: of the folder."""
+        if said:
+            self.log.say(said)
         introduce(self.log, self.recipe, self.method, self.train_split, self.eval_split)
         if num_ranks() > 1:
             self.log.say(describe_sharing(self.recipe))
@@ -86,28 +101,20 @@ class Trainer:
                 "All epochs are done" if finished else f"Going on after step {step} of epoch {epoch}"
             )
         show_views(self.log, self.train_split, self.recipe.run.seed, self._batches(epoch=0)[0][:16])
-        epochs = self.recipe.optim.epochs
+
+    def _train_epochs(self) -> None:
         done = self.state.epoch * self.steps + self.state.step
         self.progress = Progress(self.log, self.recipe, self.steps, done)
         try:
-            with self.stop, lost_ranks_in_words():
-                if not self.resume:
-                    self._save()  # from the first step on there is something to resume
-                while self.state.epoch < epochs:
-                    self._train_epoch()
-                    self._end_epoch()
-        except Stopped:
+            if not self.resume:
+                self._save()  # from the first step on there is something to resume
+            while self.state.epoch < self.recipe.optim.epochs:
+                self._train_epoch()
+                self._end_epoch()
+        except Stopped:  # here, where signals are still kept: a launcher repeats its own while this saves
             self._save()
             self.log.say(f"Stopped after step {self.state.step} of epoch {self.state.epoch + 1}.")
             raise
-        except UserError as error:
-            self.log.note(f"error: {error}")
-            raise
-        finally:
-            self.log.metrics(self.state.history)
-            self.log.close()
-            held.release()
-        return self.state.history[-1]
 
     def _train_epoch(self) -> None:
         """The steps of this epoch that are not yet done."""

@@ -95,4 +95,4 @@ def load_teacher(weights: str, student: Recipe) -> Method:
             raise UserError(f"{path} is an encoder without classifier: fine-tune it first")
         teacher = Supervised(build_network(recipe.model, num_classes, recipe.data.size))
         set_weights(teacher.deployed(), arrays, str(path))
-    return freeze(teacher)
+    return freeze(use_onednn(teacher))

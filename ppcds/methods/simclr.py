@@ -8,6 +8,7 @@ import paddle
 from pydantic import Field
 
 from ppcds.losses import contrast_levels, nt_xent_loss
+from ppcds.losses.contrast import BLOCK_ROWS
 from ppcds.losses.embeddings import unit_rows
 from ppcds.methods.method import Method, stack_views
 from ppcds.models import Encoder
@@ -60,11 +61,15 @@ def contrastive_accuracy(views: list[paddle.Tensor], negatives: str = "all") -> 
 
     views: two tensors [N, D], any scale.  negatives: candidates, as in the loss: "all" others or "cross".
     """
-    rows = unit_rows(paddle.concat(views))
-    place, num_images = paddle.arange(rows.shape[0]), views[0].shape[0]
+    rows, num_images = unit_rows(paddle.concat(views)), views[0].shape[0]
+    place = paddle.arange(rows.shape[0])
     group = place if negatives == "all" else place // num_images  # no candidates: itself, or its whole view
-    similarity = paddle.matmul(rows, rows, transpose_y=True)
-    below_all = paddle.full_like(similarity, -2.0)
-    similarity = paddle.where(group.unsqueeze(1) == group, below_all, similarity)
     other_view = (place + num_images) % rows.shape[0]
-    return (similarity.argmax(axis=1) == other_view).astype("float32").mean()
+    hits = 0
+    for start in range(0, rows.shape[0], BLOCK_ROWS):  # as the loss, without an array [2N, 2N]
+        block = slice(start, start + BLOCK_ROWS)
+        similarity = paddle.matmul(rows[block], rows, transpose_y=True)
+        below_all = paddle.full_like(similarity, -2.0)
+        similarity = paddle.where(group[block].unsqueeze(1) == group, below_all, similarity)
+        hits += (similarity.argmax(axis=1) == other_view[block]).astype("float32").sum()
+    return hits / rows.shape[0]

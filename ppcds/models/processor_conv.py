@@ -19,6 +19,10 @@ from paddle.static import InputSpec
 
 # Numbers in a layer's input below which a call costs more than it saves, and compiling it more still.
 SMALLEST_INPUT = 2**16
+# Different numbers of images, each of which Paddle keeps a step's memory for until it is told to let go.
+MOST_BATCH_SIZES = 4
+
+_batch_sizes: set[int] = set()  # met since then
 
 
 class ProcessorConv2D(nn.Conv2D):
@@ -27,6 +31,7 @@ class ProcessorConv2D(nn.Conv2D):
     def forward(self, images: paddle.Tensor) -> paddle.Tensor:
         if not self._suits(images):
             return super().forward(images)
+        _remember(images.shape[0])
         weight = self.weight
         trains = paddle.is_grad_enabled() and not (images.stop_gradient and weight.stop_gradient)
         program = _compiled(
@@ -51,6 +56,7 @@ def use_onednn(network: nn.Layer) -> nn.Layer:
     For networks that train on a processor; on another device the layers compute as before.
     """
     if paddle.get_device() == "cpu" and onednn_trains():
+        _let_go()  # of what earlier networks left
         for layer in network.sublayers(include_self=True):
             if type(layer) is nn.Conv2D and _gains(layer):
                 layer.__class__ = ProcessorConv2D
@@ -112,6 +118,18 @@ def _compiled(weight_shape, stride, padding, dilation, groups, trains, images_fi
         program.training = trains
         program.program.apply_pir_program_pass(_place_on_onednn)
     return program
+
+
+def _remember(batch_size: int) -> None:
+    if batch_size not in _batch_sizes and len(_batch_sizes) == MOST_BATCH_SIZES:
+        _let_go()
+    _batch_sizes.add(batch_size)
+
+
+def _let_go() -> None:
+    """Free the memory of all sizes met so far; results and pending gradients stay the same."""
+    paddle.base.core.clear_executor_cache()
+    _batch_sizes.clear()
 
 
 def _place_on_onednn(forward, backward, _):

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import paddle
 
+from ppcds.errors import UserError
 from ppcds.transforms.transform import RandomTransform
 
 
@@ -14,7 +15,7 @@ class RandomCrop(RandomTransform):
 
     size: None keeps the image's own, a number is a square.  fill: one level for all channels, or three.
     Paddle's RandomCrop gives a single fill level to the first channel only and 0 to the others.
-    Raises ValueError without size and padding, and for too small an image.
+    Raises ValueError without size and padding, and UserError for too small an image.
     """
 
     draws = 2
@@ -36,7 +37,10 @@ class RandomCrop(RandomTransform):
         spare = [side + 2 * self.padding - kept for side, kept in zip((heights, widths), cut)]
         if np.min(spare[0]) < 0 or np.min(spare[1]) < 0:
             padded = "x".join(str(np.min(side) + 2 * self.padding) for side in (heights, widths))
-            raise ValueError(f"RandomCrop: no room for {cut[0]}x{cut[1]} in an image of {padded}")
+            raise UserError(
+                f"RandomCrop: no room for {cut[0]}x{cut[1]} in an image of {padded}: lower its size, or "
+                "raise its padding"
+            )
         places = [np.floor(uniforms[:, i] * (spare[i] + 1)) for i in range(2)]
         return np.stack(places, axis=1)
 

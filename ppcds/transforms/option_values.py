@@ -36,7 +36,11 @@ def is_positive_color(value) -> bool:
 
 
 def is_level(value) -> bool:
-    return is_number(value) or is_color(value)
+    return _is_grey(value) or _is_list(value, 3, _is_grey)
+
+
+def _is_grey(value) -> bool:
+    return is_number(value) and 0 <= value <= 255
 
 
 def _is_positive(value) -> bool:

@@ -12,7 +12,7 @@ class View:
     """One way of looking at an image: RGB uint8 [H, W, 3] through `steps` to float32 [3, H, W].
 
     Called on an image, it draws from the global generators; from uniform numbers of one's own it is
-    `apply(image, rows of parameters)`, and batched.py makes that of a whole batch.
+    `apply(image, rows of parameters)`, and whole_batch.py makes that of a whole batch.
     on_device: a loader leaves it to `apply_on_device`.
     """
 

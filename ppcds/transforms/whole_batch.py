@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 import cv2
 import numpy as np
 
@@ -13,7 +11,7 @@ from ppcds.transforms.view import View
 
 
 def apply_to_batch(
-    view: View, images, parameters: list[np.ndarray], out: Optional[np.ndarray] = None
+    view: View, images, parameters: list[np.ndarray], out: np.ndarray | None = None
 ) -> np.ndarray:
     """The views float32 [N, 3, H', W'] of N images, uint8 [H, W, 3]; written into `out` if given.
 
@@ -59,7 +57,7 @@ class _LastSteps:
         self.planes: list[np.ndarray] = []
 
     @classmethod
-    def of(cls, view: View) -> Optional[_LastSteps]:
+    def of(cls, view: View) -> _LastSteps | None:
         """None if the view ends in other steps than these."""
         places = [i for i, step in enumerate(view.drawn) if isinstance(step, ToArray)]
         if len(places) != 1:

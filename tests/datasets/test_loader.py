@@ -264,6 +264,30 @@ def test_without_room_for_semaphores_one_thread_reads_in_words(monkeypatch):
     assert_same(fallen_back, read(BATCHES))
 
 
+ONE_FORK = """
+import os
+from tests.datasets.test_loader import BATCHES, Pictures
+from ppcds.datasets.loader import load_batches
+
+def fork_once():
+    os.fork = refuse
+    return fork()
+
+def refuse():
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+fork, os.fork = os.fork, fork_once
+print(len(list(load_batches(Pictures(), BATCHES, 3))))
+"""
+
+
+def test_a_run_ends_where_only_one_of_its_reading_processes_could_be_started():
+    """Which would wait for work, while the run waits for it."""
+    done = subprocess.run([sys.executable, "-c", ONE_FORK], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "10\n" and "Resource temporarily unavailable" in done.stderr
+    assert done.returncode == 0
+
+
 def test_memory_is_used_again_and_not_copied():
     addresses = {views[0].data_ptr() for views, _ in load_batches(Pictures(), [[1, 2]] * 40, 1)}
     assert len(addresses) <= 1 + 2 + reading.HELD

@@ -166,7 +166,7 @@ def test_images_that_change_while_they_are_packed_are_not_trusted(whole, tiny_sp
 def test_a_process_that_ends_is_told(whole, monkeypatch):
     send = PackingProcess._send
     monkeypatch.setattr(PackingProcess, "_send", lambda self, message: send(self, {**message, "size": "x"}))
-    with pytest.raises(UserError, match="a process that packs images has ended with status 1"):
+    with pytest.raises(UserError, match=r"ended with status 1 at one of the \d from \w+/train_\d.jpg on"):
         make_packed(whole)
 
 

@@ -216,6 +216,12 @@ def test_a_static_graph_is_refused_with_what_it_cannot_do(make_step, key):
         make_step("cds", "run.to_static=true", key)
 
 
+def test_a_static_graph_is_refused_to_several_ranks_on_a_processor(make_step, monkeypatch):
+    monkeypatch.setattr("ppcds.engine.step.num_ranks", lambda: 2)
+    with pytest.raises(UserError, match="^run.to_static: .* among ranks: use run.to_static: false"):
+        make_step("cds", "run.to_static=true")
+
+
 def test_a_static_graph_keeps_names_modes_and_the_deployed_network(make_step):
     plain, static = make_step("cds"), make_step("cds", "run.to_static=true")
     views, labels = batch(plain)

@@ -67,3 +67,5 @@ def test_a_stopped_run_ends_as_the_undisturbed_one(tiny_recipe, tmp_path, scaler
     if states[0]["scaler"]:
         scales = [row["noted_loss_scale"] for row in states[0]["history"]]
         assert len(set(scales)) > 1 and states[0]["scaler"]["scale"] != 2.0**126  # it fell and rose
+    if keys[0] in ("run.to_static=true", "model.channels_last=true"):
+        assert "convolutions by Paddle's own kernels" in (tmp_path / "run" / "train.log").read_text()

@@ -13,6 +13,7 @@ from ppcds.config import load_recipe
 from ppcds.engine.stop import Stopped
 from ppcds.engine.trainer import Trainer
 from ppcds.errors import UserError
+from ppcds.models.processor_conv import onednn_trains
 from ppcds.weights import load_weights, read_metadata, save_weights
 
 
@@ -48,6 +49,8 @@ def test_a_run_leaves_its_recipe_log_metrics_curves_and_weights(tiny_recipe, tmp
     assert 0 < last["eval_loss"] < 100  # after ten steps the running statistics are rough
     assert load_recipe(str(run / "recipe.yaml")).method.options()["temperature"] == 0.07
     log = (run / "train.log").read_text()
+    whose = "oneDNN" if onednn_trains() else "Paddle's own kernels"
+    assert f", convolutions by {whose}\n" in log
     assert "processor: " in log and "step 5/5" in log and "reader_cost" in log and "images/s" in log
     assert not [name for name in load_weights(run / "best_model.pdparams") if "head" in name]
 
@@ -99,6 +102,34 @@ def test_a_stop_during_evaluation_loses_nothing(tiny_recipe, tmp_path):
         trainer.train()
     Trainer(tiny_recipe(), resume=True).train()
     assert same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_signal_that_the_launcher_repeats_does_not_cut_off_the_last_save(
+    tiny_recipe, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("ppcds.engine.stop.num_ranks", lambda: 2)
+    trainer, cut_off = Trainer(tiny_recipe()), []
+    after_step, save = trainer.method.after_step, trainer._save
+
+    def after_step_then_stop():
+        after_step()
+        signal.raise_signal(signal.SIGTERM)
+
+    def save_meanwhile():
+        if trainer.stop.signum:
+            signal.raise_signal(signal.SIGTERM)
+        save()
+
+    trainer.method.after_step, trainer._save = after_step_then_stop, save_meanwhile
+    before = signal.signal(signal.SIGTERM, lambda *_: cut_off.append(1))
+    try:
+        with pytest.raises(Stopped):
+            trainer.train()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not cut_off
+    state = json.loads(read_metadata(tmp_path / "run" / "latest.safetensors")["state"])
+    assert (state["epoch"], state["step"]) == (0, 1)
 
 
 def test_signals_are_handled_as_before_once_the_run_is_over(tiny_recipe):
@@ -159,6 +190,19 @@ def test_a_folder_that_cannot_be_made_is_named(tiny_recipe, tmp_path):
     (tmp_path / "run").write_text("a file")
     with pytest.raises(UserError, match=r"run.output_dir .*run: File exists"):
         Trainer(tiny_recipe()).train()
+
+
+def test_a_mistake_met_before_the_first_step_is_logged_and_leaves_the_folder_free(tiny_recipe, tmp_path):
+    trainer = Trainer(tiny_recipe("optim.epochs=1"))
+
+    def broken(said):
+        raise UserError("a broken image")
+
+    trainer._introduce = broken
+    with pytest.raises(UserError):
+        trainer.train()
+    assert "error: a broken image" in (tmp_path / "run" / "train.log").read_text()
+    Trainer(tiny_recipe("optim.epochs=1")).train()  # not refused: no run is going on there
 
 
 @pytest.mark.parametrize("broken", ["train", "val"])

@@ -7,6 +7,7 @@ import pytest
 from ppcds.config import load_recipe
 from ppcds.errors import UserError
 from ppcds.methods.build import build_method
+from ppcds.models.processor_conv import ProcessorConv2D, onednn_trains
 
 
 @pytest.fixture
@@ -25,6 +26,12 @@ def test_a_teacher_of_the_same_classes_in_another_order_is_refused(student, teac
     recipe.data.classes = load_recipe(str(teacher_run / "recipe.yaml")).data.classes[::-1]
     with pytest.raises(UserError, match="recipe.yaml has other data.classes, or in another order"):
         build_method(recipe, 10)
+
+
+def test_the_convolutions_of_student_and_teacher_run_by_onednn_where_this_paddle_can(student):
+    method = build_method(student(), 10)
+    for network in (method.backbone, method.outside[0]):
+        assert isinstance(network.conv1, ProcessorConv2D) == onednn_trains()
 
 
 def test_a_teacher_that_saw_other_colours_is_refused(student):

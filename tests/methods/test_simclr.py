@@ -37,8 +37,12 @@ def test_chance_is_the_level_of_equal_projections(negatives, candidates, make_en
     assert loss == pytest.approx(math.log(candidates), rel=1e-5)
 
 
+@pytest.mark.parametrize("block", [5, 512])
 @pytest.mark.parametrize("negatives", ["all", "cross"])
-def test_contrastive_accuracy_counts_rows_whose_nearest_candidate_is_their_other_view(negatives):
+def test_contrastive_accuracy_counts_rows_whose_nearest_candidate_is_their_other_view(
+    negatives, block, monkeypatch
+):
+    monkeypatch.setattr("ppcds.methods.simclr.BLOCK_ROWS", block)
     random = np.random.RandomState(0)
     first = random.randn(6, 3)
     second = first + 0.8 * random.randn(6, 3)

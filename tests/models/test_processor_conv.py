@@ -105,6 +105,21 @@ def test_two_calls_before_a_backward_keep_what_each_needs():
     np.testing.assert_allclose(both, layer.weight.grad.numpy(), rtol=1e-4, atol=1e-4)
 
 
+def test_memory_of_earlier_batch_sizes_is_let_go_and_gradients_still_to_come_are_right(monkeypatch):
+    core, times = paddle.base.core, []
+    clear = core.clear_executor_cache
+    monkeypatch.setattr(core, "clear_executor_cache", lambda: (times.append(1), clear()))
+    layer = use_onednn(nn.Conv2D(4, 4, 3, bias_attr=False))
+    times.clear()
+    batches = [paddle.randn([rows, 4, 8, 8]) for rows in (1, 2, 3, 4, 1, 5, 6, 7, 8, 9)]
+    sum(layer(images).sum() for images in batches).backward()
+    assert len(times) == 2  # at 5 and at 9
+    found = layer.weight.grad.numpy()
+    layer.clear_gradients()
+    nn.Conv2D.forward(layer, paddle.concat(batches)).sum().backward()
+    np.testing.assert_allclose(found, layer.weight.grad.numpy(), rtol=1e-4, atol=1e-3)
+
+
 def test_recomputed_stages_and_frozen_weights_work():
     images = paddle.randn([2, 4, 8, 8])
     images.stop_gradient = False

@@ -78,5 +78,5 @@ def test_crop_of_a_number_is_a_square_and_fill_may_be_a_colour(image):
 
 
 def test_crop_larger_than_the_padded_image_is_refused(image):
-    with pytest.raises(ValueError, match="no room for 80x128 in an image of 76x132"):
+    with pytest.raises(UserError, match="no room for 80x128 in an image of 76x132: lower its size"):
         RandomCrop((80, 128), padding=2)(image)

@@ -80,6 +80,7 @@ def test_a_nested_array_transform_may_follow_to_array(image):
         ([{"RandomApply": {"p": 1}}, "ToArray"], "v[0].RandomApply: option 'func' is missing"),
         ([{"ColorJitter": {"hue": 0.7}}, "ToArray"], "v[0].ColorJitter: ColorJitter needs"),
         ([{"RandomCrop": {"size": [1, 2, 3]}}, "ToArray"], "v[0].RandomCrop.size: [1, 2, 3] is not"),
+        ([{"RandomCrop": {"padding": 1, "fill": 300}}, "ToArray"], "RandomCrop.fill: 300 is not a level"),
         ([{"RandomGrayscale": {"keys": ["image"]}}, "ToArray"], "unknown option 'keys'"),
         ([{"ToArray": {}, "Cutout": {}}], "v[0]: expected a name or {Name: {option: value}}"),
         ([["ToArray"]], "v[0]: expected a name"),
