@@ -60,8 +60,7 @@ def of_processes(quick: bool) -> Iterator[tuple[str, int, float]]:
     with tempfile.TemporaryDirectory() as folder:
         root = str(write_sports10(Path(folder) / "Sports10", FILES, 4 * BATCH))
         for workers in (1, 2):
-            options = {"decode": "exact", "cache": "ignore", "workers": workers}
-            with Contestant("input.py", "reading", root=root, **options) as reading:
+            with Contestant("input.py", "reading", root=root, workers=workers) as reading:
                 reading.run()
                 yield "reading a batch, workers", workers, reading.run()
     for ranks in (1, 2):

@@ -5,7 +5,6 @@ As a script, in each of the processes: ranks.py RESULT BATCH WIDTH STEPS
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,7 +12,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from ppcds.benchmark.timing import SETTINGS, Measure
+from ppcds.benchmark.timing import Measure, fresh_environment
 
 BATCH, SIZE = 128, (36, 64)
 
@@ -38,8 +37,7 @@ class Launched:
             return float(result.read_text())
 
     def environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}
-        return {**kept, "OMP_NUM_THREADS": str(self.threads)}
+        return {**fresh_environment(), "OMP_NUM_THREADS": str(self.threads)}
 
 
 def measure(quick: bool) -> dict[str, Measure]:

@@ -17,6 +17,11 @@ HERE = Path(__file__).parent
 SETTINGS = ("OMP_", "MKL_", "KMP_", "MALLOC_", "GLOG_", "FLAGS_")
 
 
+def fresh_environment() -> dict[str, str]:
+    """This process's environment without SETTINGS."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(SETTINGS)}
+
+
 class Contestant:
     """A process of its own that does one piece of work whenever it is asked to, and tells what that took.
 
@@ -27,8 +32,7 @@ class Contestant:
     def __init__(self, source: str, make: str, cores: Sequence[int] | None = None, **options):
         command = [sys.executable, "-W", "ignore", str(HERE / "contestant.py"), str(HERE / source), make]
         self.command = [*command, json.dumps({"cores": cores, "options": options})]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}
-        environment["GLOG_minloglevel"] = "2"
+        environment = {**fresh_environment(), "GLOG_minloglevel": "2"}
         environment["CUDA_VISIBLE_DEVICES"] = ""  # all of them on the processor
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(self.command, env=environment, **pipes)

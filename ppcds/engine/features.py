@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ppcds.config import Recipe
 from ppcds.datasets.loader import batches_of, load_batches
+from ppcds.datasets.packed import digest_files
 from ppcds.datasets.split import ImageSplit
 from ppcds.errors import UserError
 from ppcds.files import written_whole
@@ -104,9 +105,8 @@ def fingerprint(network: paddle.nn.Layer, split: ImageSplit, recipe: Recipe, hea
     shown["view"] = recipe.views.eval
     settings = [recipe.model.model_dump(mode="json"), head_layer, shown, os.path.abspath(split.root)]
     digest.update(json.dumps(settings, default=str).encode())
-    for filename in getattr(split, "filenames", ()):  # not every layout has a file an image
-        found = os.stat(split.root / filename)
-        digest.update(f"\n{filename} {found.st_size} {found.st_mtime_ns}".encode("utf-8", "surrogateescape"))
+    if hasattr(split, "filenames"):  # not every layout has a file an image
+        digest.update(digest_files(split.root, split.filenames).encode())
     for numbers in (split.rows, split.labels):
         digest.update(np.asarray(numbers, np.int64).tobytes())
     return digest.hexdigest()

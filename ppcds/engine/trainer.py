@@ -44,8 +44,9 @@ class Trainer:
         seed_step(recipe.run.seed)  # the first weights
         self.method = build_method(recipe, len(self.eval_split.classes), pretrained=not resume)
         self.train_split = build_train_split(recipe, self.method.views_used)
-        self.steps = len(self._batches(epoch=0))
-        share_batches(recipe, self.method, self._batches(epoch=0))
+        first_epoch = self._batches(epoch=0)
+        self.steps, self.first_rows = len(first_epoch), first_epoch[0]
+        share_batches(recipe, self.method, first_epoch)
         self.evaluation = Evaluation(recipe, self.train_split, self.eval_split, self.method.representation)
         classifier = getattr(self.method.deployed(), "fc", None)
         self.optimizer = build_optimizer(
@@ -68,7 +69,7 @@ class Trainer:
         Raises Stopped, after saving, on SIGINT or SIGTERM, and UserError if a loss is not finite.
         """
         require_same_start(self.method, self.train_split)
-        rehearse(self.method, self.train_split, self.eval_split, self._batches(epoch=0)[0][:2])
+        rehearse(self.method, self.train_split, self.eval_split, self.first_rows[:2])
         held = RunFolder(self.folder, self.resume)
         once_for_all(lambda: self.recipe.save(self.folder / "recipe.yaml"))
         self.log = open_log(self.folder)
@@ -100,7 +101,7 @@ class Trainer:
             self.log.say(
                 "All epochs are done" if finished else f"Going on after step {step} of epoch {epoch}"
             )
-        show_views(self.log, self.train_split, self.recipe.run.seed, self._batches(epoch=0)[0][:16])
+        show_views(self.log, self.train_split, self.recipe.run.seed, self.first_rows[:16])
 
     def _train_epochs(self) -> None:
         done = self.state.epoch * self.steps + self.state.step

@@ -93,6 +93,6 @@ def load_teacher(weights: str, student: Recipe) -> Method:
     else:
         if METHODS[recipe.method.name].representation:
             raise UserError(f"{path} is an encoder without classifier: fine-tune it first")
-        teacher = Supervised(build_network(recipe.model, num_classes, recipe.data.size))
+        teacher = use_onednn(Supervised(build_network(recipe.model, num_classes, recipe.data.size)))
         set_weights(teacher.deployed(), arrays, str(path))
-    return freeze(use_onednn(teacher))
+    return freeze(teacher)

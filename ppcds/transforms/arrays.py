@@ -16,9 +16,6 @@ class ToArray(RandomTransform):
     touch Paddle or a GPU. Raises TypeError for anything but uint8, which would not end in 0 to 1.
     """
 
-    def __init__(self, keys=None):
-        super().__init__(keys)
-
     def apply(self, image, row=()):
         if image.dtype != np.uint8:
             raise TypeError(f"ToArray takes a uint8 image, not {image.dtype}")
@@ -26,9 +23,6 @@ class ToArray(RandomTransform):
 
     def apply_on_device(self, images, parameters):
         return images / 255
-
-    def _apply_image(self, image):
-        return self.apply(image)
 
 
 class Normalize(RandomTransform):
@@ -46,6 +40,3 @@ class Normalize(RandomTransform):
         mean = paddle.to_tensor(self.mean, dtype=images.dtype).reshape([3, 1, 1])
         std = paddle.to_tensor(self.std, dtype=images.dtype).reshape([3, 1, 1])
         return (images - mean) / std
-
-    def _apply_image(self, image):
-        return self.normalize(image)

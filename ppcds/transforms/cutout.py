@@ -54,5 +54,4 @@ class Cutout(RandomTransform):
     def _apply_image(self, image):
         if isinstance(image, paddle.Tensor):
             return paddle.to_tensor(self._apply_image(image.numpy()), place=image.place)
-        uniforms = np.random.random_sample((1, self.draws))
-        return self.apply(image, self.parameters(uniforms, *image.shape[-2:])[0].tolist())
+        return self.apply_drawn(image, *image.shape[-2:])

@@ -41,7 +41,10 @@ class RandomTransform(BaseTransform):
         return heights, widths
 
     def _apply_image(self, image):
-        height, width = image.shape[:2]
+        return self.apply_drawn(image, *image.shape[:2])
+
+    def apply_drawn(self, image, height: int, width: int):
+        """The image changed by numbers from NumPy's global generator."""
         uniforms = np.random.random_sample((1, self.draws))
         return self.apply(image, self.parameters(uniforms, height, width)[0].tolist())
 

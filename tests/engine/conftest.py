@@ -1,8 +1,15 @@
-"""A recipe that trains in seconds."""
+"""A recipe that trains in seconds, and what happens to its runs."""
 
+import signal
+import sys
+from types import SimpleNamespace
+
+import paddle
 import pytest
 
 from ppcds.config import load_recipe
+from ppcds.engine import precision
+from ppcds.engine.stop import Stopped
 
 
 @pytest.fixture
@@ -20,3 +27,34 @@ def tiny_recipe(tiny_sports10, tmp_path):
         return load_recipe("demo", [*small, *tiny, *overrides])
 
     return make
+
+
+@pytest.fixture
+def stop_after():
+    """stop_after(trainer, steps): train, and be asked to stop in the step of that number, from 1."""
+
+    def stop(trainer, steps):
+        after_step, done = trainer.method.after_step, []
+
+        def after_step_then_stop():
+            after_step()
+            done.append(1)
+            if len(done) == steps:
+                signal.raise_signal(signal.SIGTERM)
+
+        trainer.method.after_step = after_step_then_stop
+        with pytest.raises(Stopped):
+            trainer.train()
+
+    return stop
+
+
+@pytest.fixture
+def scaler_anywhere(monkeypatch):
+    """Let Paddle's scaler work on a processor as on a GPU, and autocast be absent there in silence."""
+    place = {f"is_{kind}_place": lambda kind=kind: kind == "gpu" for kind in ("gpu", "xpu", "custom")}
+    tracer = SimpleNamespace(_expected_place=SimpleNamespace(**place))
+    monkeypatch.setattr(sys.modules["paddle.amp.grad_scaler"], "_dygraph_tracer", lambda: tracer)
+    monkeypatch.setattr(precision, "_require_support", lambda amp: None)
+    with paddle.amp.auto_cast(enable=False, dtype="float16"):
+        pass  # the scaler asks for the latest dtype

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-import signal
 
 import numpy as np
 import pandas as pd
 import pytest
 from visualdl import LogReader
 
-from ppcds.engine.stop import Stopped
 from ppcds.engine.trainer import Trainer
 from ppcds.errors import UserError
 from ppcds.methods import METHODS
@@ -65,21 +63,6 @@ def make(tiny_recipe, teacher_run, tmp_path):
     return make
 
 
-def stop_after(trainer, steps):
-    """Train, and be asked to stop in this step."""
-    after_step, done = trainer.method.after_step, []
-
-    def after_step_then_stop():
-        after_step()
-        done.append(1)
-        if len(done) == steps:
-            signal.raise_signal(signal.SIGTERM)
-
-    trainer.method.after_step = after_step_then_stop
-    with pytest.raises(Stopped):
-        trainer.train()
-
-
 def test_every_method_optimiser_and_schedule_is_among_them(make):
     assert {name.split()[0] for name in RUNS} == set(METHODS)
     chosen = [make(name).recipe.optim for name in RUNS]
@@ -98,7 +81,7 @@ def test_pretraining_goes_to_its_end_without_any_label(make, tiny_sports10, tmp_
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_that_is_stopped_ends_as_the_undisturbed_one(make, tmp_path, name):
+def test_a_run_that_is_stopped_ends_as_the_undisturbed_one(make, stop_after, tmp_path, name):
     run, whole = tmp_path / "run", tmp_path / "whole"
     trainer = make(name)
     first = {key: value.numpy().copy() for key, value in trainer.method.state_dict().items()}
@@ -129,7 +112,7 @@ def test_a_run_that_is_stopped_ends_as_the_undisturbed_one(make, tmp_path, name)
 
 
 @pytest.mark.parametrize("name", ["distillation", "cds_distillation"])
-def test_a_teacher_whose_file_was_changed_since_is_refused(make, teacher_run, tmp_path, name):
+def test_a_teacher_whose_file_was_changed_since_is_refused(make, stop_after, teacher_run, tmp_path, name):
     own = shutil.copytree(teacher_run, tmp_path / "teacher")
     stop_after(make(name, teacher=own), 1)
     assert "the teacher stays as it is (SHA-256" in (tmp_path / "run" / "train.log").read_text()
@@ -218,13 +201,13 @@ def test_held_back_images_are_evaluated_and_not_trained_on_and_val_is_left_alone
 
 
 @pytest.mark.parametrize("name", ["simclr", "byol rising tau", "cds"])
-def test_more_epochs_are_refused_where_what_was_done_depends_on_their_number(make, name):
+def test_more_epochs_are_refused_where_what_was_done_depends_on_their_number(make, stop_after, name):
     """The learning rate, tau and the weight of the contrast follow a cosine over the whole run."""
     stop_after(make(name), 1)
     with pytest.raises(UserError, match=r"the recipe has changed since, in optim\.epochs"):
         make(name, "optim.epochs=3", resume=True)
 
 
-def test_more_epochs_may_follow_where_the_rate_has_steps(make):
+def test_more_epochs_may_follow_where_the_rate_has_steps(make, stop_after):
     stop_after(make("supervised 2 views"), 1)
     assert make("supervised 2 views", "optim.epochs=3", resume=True).train()["epoch"] == 3

@@ -1,27 +1,12 @@
 """Mixed precision. A processor has none, so what is tested of the scale is its arithmetic."""
 
-import sys
-from types import SimpleNamespace
-
 import numpy as np
 import paddle
 import pytest
 
-from ppcds.engine import precision
 from ppcds.engine.lars import Lars
 from ppcds.engine.precision import Precision
 from ppcds.errors import UserError
-
-
-@pytest.fixture
-def scaler_anywhere(monkeypatch):
-    """Let Paddle's scaler work on a processor, as it does on a GPU."""
-    place = {f"is_{kind}_place": lambda kind=kind: kind == "gpu" for kind in ("gpu", "xpu", "custom")}
-    tracer = SimpleNamespace(_expected_place=SimpleNamespace(**place))
-    monkeypatch.setattr(sys.modules["paddle.amp.grad_scaler"], "_dygraph_tracer", lambda: tracer)
-    monkeypatch.setattr(precision, "_require_support", lambda amp: None)
-    with paddle.amp.auto_cast(enable=False, dtype="float16"):
-        pass  # the scaler asks for the latest dtype
 
 
 @pytest.mark.parametrize("amp", ["bf16", "fp16"])

@@ -1,43 +1,20 @@
 """A run that saves memory or time goes on exactly too."""
 
 import json
-import signal
-import sys
-from types import SimpleNamespace
 
 import pytest
 
-from ppcds.engine import precision
-from ppcds.engine.stop import Stopped
 from ppcds.engine.trainer import Trainer
 from ppcds.weights import load_weights, read_metadata
 
 
-@pytest.fixture
-def scaler_anywhere(monkeypatch):
-    """Let Paddle's scaler work on a processor, and autocast be absent there in silence."""
-    place = {f"is_{kind}_place": lambda kind=kind: kind == "gpu" for kind in ("gpu", "xpu", "custom")}
-    tracer = SimpleNamespace(_expected_place=SimpleNamespace(**place))
-    monkeypatch.setattr(sys.modules["paddle.amp.grad_scaler"], "_dygraph_tracer", lambda: tracer)
-    monkeypatch.setattr(precision, "_require_support", lambda amp: None)
-
-
-def train(recipe, resume=False, stop_after=None, every=2):
-    trainer, done = Trainer(recipe, resume), []
+def prepare(recipe, resume=False, every=2):
+    trainer = Trainer(recipe, resume)
     if trainer.step.precision.scaler:
         trainer.step.precision.scaler.set_incr_every_n_steps(every)
         if not resume:
             trainer.step.precision.restore({"scale": 2.0**126, "incr_count": 0, "decr_count": 0})
-    after_step = trainer.method.after_step
-
-    def after_step_then_stop():
-        after_step()
-        done.append(1)
-        if len(done) == stop_after:
-            signal.raise_signal(signal.SIGTERM)
-
-    trainer.method.after_step = after_step_then_stop
-    trainer.train()
+    return trainer
 
 
 KEYS = [
@@ -50,13 +27,12 @@ KEYS = [
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("keys", KEYS, ids=" ".join)
-def test_a_stopped_run_ends_as_the_undisturbed_one(tiny_recipe, tmp_path, scaler_anywhere, keys):
+def test_a_stopped_run_ends_as_the_undisturbed_one(tiny_recipe, tmp_path, stop_after, scaler_anywhere, keys):
     names = ("run", "whole")
     recipes = [tiny_recipe("model.width=4", f"run.output_dir={tmp_path / name}", *keys) for name in names]
-    train(recipes[1])
-    with pytest.raises(Stopped):
-        train(recipes[0], stop_after=6)
-    train(recipes[0], resume=True)
+    prepare(recipes[1]).train()
+    stop_after(prepare(recipes[0]), 6)
+    prepare(recipes[0], resume=True).train()
     ours, theirs = (tmp_path / name / "latest.safetensors" for name in names)
     states = [json.loads(read_metadata(path)["state"]) for path in (ours, theirs)]
     assert states[0] == states[1]
