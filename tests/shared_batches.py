@@ -19,7 +19,7 @@ from ppcds.engine.step import TrainStep
 from ppcds.methods.build import build_method
 from ppcds.runtime import seed_step
 
-BATCH, STEPS = 8, 20
+IMAGES, STEPS = {"five": 8, "all": 128}, 20  # of a batch
 HEAD = ("model.head={widths: [16, 8]}",)
 PLAIN = "{min_area: 0.5, brightness: 0.3, jitter: 0.1}"
 METHODS = {
@@ -43,15 +43,15 @@ METHODS = {
 }  # fmt: skip
 
 
-def make(name: str, teacher: str):
+def make(name: str, teacher: str, images: int):
     """(recipe, method) of narrow networks, with the same weights in every process."""
     own = [override.replace("TEACHER", teacher) for override in METHODS[name]]
-    small = ["model.width=4", "data.size=[32, 32]", f"data.batch_size={BATCH}", "optim.learning_rate=0.01"]
+    small = ["model.width=4", "data.size=[32, 32]", f"data.batch_size={images}", "optim.learning_rate=0.01"]
     recipe = load_recipe("demo", [f"method.name={name}", *small, *own])
     recipe.data.classes = list(Sports10.CLASSES)
     seed_step(0)
     method = build_method(recipe, 10)
-    share_batches(recipe, method, [list(range(BATCH))])
+    share_batches(recipe, method, [list(range(images))])
     method.train()
     return recipe, method
 
@@ -62,22 +62,23 @@ def own_rows(rows):
     return rows[rank() * share : (rank() + 1) * share]
 
 
-def batch(method, number: int) -> tuple[list[paddle.Tensor], paddle.Tensor]:
+def batch(method, number: int, images: int) -> tuple[list[paddle.Tensor], paddle.Tensor]:
     """This rank's part of batch `number`: noise views and labels, a quarter of them -1."""
     random = np.random.RandomState(number)
-    images = random.rand(BATCH, 3, 32, 32)
-    views = [images + 0.2 * random.randn(*images.shape) for _ in range(method.views_used)]
-    labels = random.randint(0, 4, BATCH)
+    shape = images, 3, 32, 32
+    clean = random.rand(*shape)
+    views = [clean + 0.2 * random.randn(*shape) for _ in range(method.views_used)]
+    labels = random.randint(0, 4, images)
     labels[::4] = -1
     seed_step(number)
     dtype = paddle.get_default_dtype()
     return [paddle.to_tensor(own_rows(v), dtype) for v in views], paddle.to_tensor(own_rows(labels))
 
 
-def losses(name: str, teacher: str) -> dict[str, np.ndarray]:
+def losses(name: str, teacher: str, images: int) -> dict[str, np.ndarray]:
     """Of the first batch, and the gradients."""
-    _, method = make(name, teacher)
-    found = method(*batch(method, 0))
+    _, method = make(name, teacher, images)
+    found = method(*batch(method, 0, images))
     found["loss"].backward()
     average_gradients(method)
     found = {f"loss {part}": value.numpy() for part, value in found.items()}
@@ -87,12 +88,12 @@ def losses(name: str, teacher: str) -> dict[str, np.ndarray]:
     return found
 
 
-def weights(name: str, teacher: str) -> dict[str, np.ndarray]:
-    recipe, method = make(name, teacher)
+def weights(name: str, teacher: str, images: int) -> dict[str, np.ndarray]:
+    recipe, method = make(name, teacher, images)
     optimizer = build_optimizer(recipe.optim, method.parameters())
     step = TrainStep(recipe, method, optimizer)
     for number in range(STEPS):
-        step(*batch(method, number), lambda values: None)
+        step(*batch(method, number, images), lambda values: None)
     return {f"weight {key}": value.numpy() for key, value in method.state_dict().items()}
 
 
@@ -107,11 +108,12 @@ def results(teacher: str, which: str) -> dict[str, np.ndarray]:
     before, found = paddle.get_default_dtype(), {}
     try:
         for name in chosen(which):
+            of = name, teacher, IMAGES[which]
             paddle.set_default_dtype("float32")
-            single = losses(name, teacher)
+            single = losses(*of)
             values = {f"float32 {key}": single[key] for key in single if key.startswith("loss")}
             paddle.set_default_dtype("float64")
-            values.update(losses(name, teacher), **weights(name, teacher))
+            values.update(losses(*of), **weights(*of))
             found.update({f"{name} {key}": np.asarray(value) for key, value in values.items()})
     finally:
         paddle.set_default_dtype(before)
