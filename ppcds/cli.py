@@ -48,6 +48,16 @@ def chain_of(args: argparse.Namespace, steps: Sequence[Step]) -> list[Recipe]:
     return plan_chain(steps, args.override, own, args.output)
 
 
+def run_to_resume(given: str) -> tuple[str, Path | None]:
+    """The folder of a run, and the checkpoint in it that was named instead of the folder."""
+    path = Path(given)
+    if path.suffix != ".safetensors" or path.is_dir():
+        return given, None
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint; the folder alone goes on from the latest")
+    return str(path.parent), path
+
+
 def recipe_of_run(folder: str) -> str:
     """The path of a run folder's own recipe."""
     path = Path(folder) / "recipe.yaml"

@@ -10,7 +10,9 @@ import yaml
 from pydantic import Field
 
 from ppcds.errors import UserError
+from ppcds.files import write_whole
 from ppcds.options import did_you_mean, explain, not_boolean
+from ppcds.plain_yaml import read_yaml
 
 RECIPES = Path(__file__).with_name("recipes")
 Integer = Annotated[int, pydantic.BeforeValidator(not_boolean)]
@@ -65,6 +67,7 @@ class DataSection(Section):
     interpolation: Literal["bilinear", "area"] = "bilinear"
     decode: Literal["exact", "fast"] = "exact"  # fast: JPEGs are reduced while they are decoded
     cache: Literal["use", "build", "ignore"] = "use"  # the packed images, if there are; build: makes them
+    on_bad_image: Literal["error", "skip"] = "error"  # an image that cannot be read
     batch_size: Positive  # of all devices together
     drop_last: bool = True
     num_workers: Count = 0
@@ -130,6 +133,7 @@ class RunSection(Section):
     to_static: bool = False  # the network as a static graph
     log_steps: Positive = 20  # steps between two lines of the log
     evaluate_every: Positive = 1  # epochs; the last is always evaluated
+    keep_checkpoints: Count = 0  # those of so many last epochs are kept beside the latest
     train_accuracy: Literal["clean", "augmented"] = "clean"  # the views it is measured on
     ten_batch_accuracy: bool = False  # also the notebook's: ten shuffled batches of the validation split
     best_by: Literal["eval_accuracy", "eval_accuracy_ten_batches"] = "eval_accuracy"
@@ -159,8 +163,8 @@ class Recipe(Section):
         return self
 
     def save(self, path: Path) -> None:
-        """Write the resolved recipe as YAML."""
-        Path(path).write_text(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+        """Write the resolved recipe as YAML, whole or not at all."""
+        write_whole(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False).encode())
 
 
 def load_recipe(name_or_path: str, overrides: tuple[str, ...] | list[str] = ()) -> Recipe:
@@ -171,10 +175,7 @@ def load_recipe(name_or_path: str, overrides: tuple[str, ...] | list[str] = ()) 
     Raises UserError naming the file and the key.
     """
     path = find_recipe(name_or_path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise UserError(f"{path}: a recipe is a mapping with the sections {', '.join(Recipe.model_fields)}")
     for override in sorted(overrides, key=lambda text: not text.startswith(CHOICES)):

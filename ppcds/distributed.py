@@ -10,12 +10,18 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import paddle
 from paddle.autograd import PyLayer
 
 from ppcds.errors import UserError
+from ppcds.heartbeat import Heartbeat, lost
+
+GONE = 30.0  # seconds without a beat after which a rank that is waited for has gone
+_heartbeat: Heartbeat | None = None
+Result = TypeVar("Result")
 
 
 def join_ranks(device: str | None) -> None:
@@ -34,6 +40,8 @@ def join_ranks(device: str | None) -> None:
     if not paddle.device.get_device().startswith("gpu"):
         os.environ["PADDLE_DISTRI_BACKEND"] = "gloo"  # the one for processors
     paddle.distributed.init_parallel_env()
+    global _heartbeat
+    _heartbeat = Heartbeat(rank(), num_ranks())
 
 
 def num_ranks() -> int:
@@ -104,15 +112,35 @@ def largest(number: int) -> int:
     return shared.item()
 
 
-def raise_together(error: UserError | None) -> None:
-    """Raise on every rank what one of them has met, so that none waits for it; nothing if no rank has."""
+def raise_together(error: Exception | None) -> None:
+    """Raise on every rank what one of them has met, so that none waits for it; nothing if no rank has.
+
+    The others raise a UserError of the same words.
+    """
     if num_ranks() == 1 and error:
         raise error
     if not largest(int(error is not None)):
         return
     messages: list[str] = []
-    paddle.distributed.all_gather_object(messages, str(error or ""))
+    paddle.distributed.all_gather_object(messages, _in_words(error) if error else "")
     raise error or UserError(next(message for message in messages if message))
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    return f"rank {rank()} has ended: {type(error).__name__}: {error}"
+
+
+def together(act: Callable[[], Result]) -> Result:
+    """act() of each rank; a UserError of one is raised on all."""
+    error = result = None
+    try:
+        result = act()
+    except UserError as met:
+        error = met
+    raise_together(error)
+    return result
 
 
 def read_together(batches: Iterable) -> Iterator:
@@ -121,16 +149,17 @@ def read_together(batches: Iterable) -> Iterator:
         yield from batches
         return
     waiting, ended = iter(batches), object()
-    while True:
-        batch, error = ended, None
-        try:
-            batch = next(waiting, ended)
-        except UserError as met:
-            error = met
-        raise_together(error)
-        if batch is ended:
-            return
+    while (batch := together(lambda: next(waiting, ended))) is not ended:
         yield batch
+
+
+def merged(found: dict) -> dict:
+    """The entries of every rank's dictionary."""
+    if num_ranks() == 1:
+        return found
+    of_ranks: list[dict] = []
+    paddle.distributed.all_gather_object(of_ranks, found)
+    return {key: value for own in of_ranks for key, value in own.items()}
 
 
 def require_same(what: str, checksum: str) -> None:
@@ -150,25 +179,38 @@ _waits = 0
 
 
 def wait_for_all() -> None:
-    """Wait until every rank has come here, however long one takes: gloo gives up after 30 s."""
+    """Wait until every rank has come here, however long one takes: gloo gives up after 30 s.
+
+    Raises UserError if one has ended.
+    """
     global _waits
     if num_ranks() == 1:
         return
-    store = paddle.base.core.create_or_get_global_tcp_store()
     key, _waits = f"ppcds/wait/{_waits}", _waits + 1
-    arrived = store.add(key, 1)
+    arrived = _count(key, 1)
     while arrived < num_ranks():
         time.sleep(0.01)
-        arrived = store.add(key, 0)
+        gone = _heartbeat.silent(GONE)
+        if gone:
+            raise lost(gone)
+        arrived = _count(key, 0)
+
+
+def _count(key: str, add: int) -> int:
+    """The sum of what all ranks have added."""
+    try:
+        return paddle.base.core.create_or_get_global_tcp_store().add(key, add)
+    except ValueError as error:  # Paddle's: rank 0 has gone, and the store with it
+        raise lost([0]) from error
 
 
 def once_for_all(act: Callable[[], None]) -> None:
-    """Let the first rank do what is done once, while the others wait; its UserError is raised on all."""
+    """Let the first rank do what is done once, while the others wait; its error is raised on all."""
     error = None
     if rank() == 0:
         try:
             act()
-        except UserError as met:
+        except Exception as met:  # a bug of one, too, ends all of them
             error = met
     wait_for_all()
     raise_together(error)
@@ -176,16 +218,13 @@ def once_for_all(act: Callable[[], None]) -> None:
 
 @contextlib.contextmanager
 def lost_ranks_in_words() -> Iterator[None]:
-    """Say what it means if the other ranks have gone away."""
+    """Say which of the other ranks have gone, if that is what has happened."""
     try:
         yield
     except RuntimeError as error:
         if num_ranks() == 1 or not any(word in str(error).lower() for word in ("gloo", "nccl")):
             raise
-        raise UserError(
-            "another rank has ended, or cannot be reached: its message is at the end of the launcher's "
-            f"log/workerlog.N, N its number and not {rank()}"
-        ) from error
+        raise lost(_heartbeat.lost()) from error
 
 
 def gather_batches(array: np.ndarray, batch_sizes: list[int]) -> np.ndarray:

@@ -9,6 +9,7 @@ import os
 import random
 import sys
 import warnings
+import zlib  # noqa: F401  before Paddle 2.6, whose own copy would crash Pillow where it writes a PNG
 from pathlib import Path
 
 from ppcds.errors import UserError

@@ -1,7 +1,7 @@
 """Weights in files: read without running anything, written whole or not at all.
 
 `.pdparams` is a pickle of {name: NumPy array}, as paddle.save writes a state dict; paddle.load would run
-whatever its author put in. Here it is read by an unpickler that knows arrays and plain containers only.
+whatever its author put in. Here it is read as data (safe_pickle).
 Paddle itself is not imported: this module is loaded before Paddle is.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zlib
 from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,33 +17,36 @@ from pathlib import Path
 import numpy as np
 
 from ppcds.errors import UserError
-from ppcds.files import written_whole
-from ppcds.safe_pickle import ArrayUnpickler
+from ppcds.files import write_whole
+from ppcds.safe_pickle import read_pickle
 
 PADDLE_NAME_TABLE = "StructuredToParameterName@@"  # what paddle.save adds: generated names, of no use to us
+PADDLE_SLICES = (
+    "UnpackBigParamInfor@@"  # {name: shape and names of parts}, of arrays above 1 GB in protocol 2
+)
 
 
 def load_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """{name: array} of a `.pdparams` or `.safetensors` file; nothing in the file is executed.
 
+    Time and memory are bounded by the file's size.
     Raises UserError naming the file if it is missing, of another kind, damaged, or holds anything but arrays.
     """
     path = _existing_weights_file(path)
     if path.suffix == ".safetensors":
         with _open_safetensors(path) as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    with open(path, "rb") as file:
-        try:
-            content = ArrayUnpickler(file).load()
-        except Exception as error:  # a damaged pickle can raise almost any of them
-            raise UserError(f"{path}: cannot be read as weights: {error}") from error
+    with _damage_in_words(path), open(path, "rb") as file:
+        content = read_pickle(file)
+        if isinstance(content, dict):
+            _join_slices(content)
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds a {type(content).__name__}, not weights by name")
     content.pop(PADDLE_NAME_TABLE, None)
     for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, np.ndarray):
+        if not isinstance(value, np.ndarray):
             kind = type(value).__name__
-            raise UserError(f"{path}: {name!r} is a {kind}, not an array; save a state dict alone")
+            raise UserError(f"{path}: {name[:80]!r} is a {kind}, not an array; save a state dict alone")
     return content
 
 
@@ -61,20 +65,29 @@ def save_weights(
     """Write {name: Tensor or array} to a `.pdparams`, which paddle.load reads too, or a `.safetensors`.
 
     metadata: strings by name, `.safetensors` only.  A stop at any instant leaves the old file or the new one.
+    Raises NotWritten, a UserError, with the bytes that are needed.
     """
     path = Path(path)
     _check_suffix(path)
     if metadata and path.suffix != ".safetensors":
         raise ValueError(f"{path}: only .safetensors holds metadata")
     arrays = {name: np.asarray(value, order="C") for name, value in weights.items()}
-    with written_whole(path) as temporary:
-        if path.suffix == ".safetensors":
-            from safetensors.numpy import save_file
+    if path.suffix == ".safetensors":
+        from safetensors.numpy import save  # and not save_file, whose errors lack the system's number
 
-            save_file(arrays, temporary, metadata=dict(metadata or {}))
-        else:
-            with open(temporary, "wb") as file:
-                pickle.dump(arrays, file, protocol=4)
+        write_whole(path, save(arrays, metadata=dict(metadata or {})))
+    else:
+        write_whole(path, pickle.dumps(arrays, protocol=4))
+
+
+def checksum(arrays: Mapping[str, np.ndarray]) -> str:
+    """CRC-32 of names, types, shapes and bytes, in the order of the names: for damage, not for malice."""
+    crc = 0
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name], order="C")
+        crc = zlib.crc32(f"{name} {array.dtype} {array.shape}\n".encode("utf-8", "replace"), crc)
+        crc = zlib.crc32(array.reshape(-1).view(np.uint8), crc)
+    return f"{crc:08x}"
 
 
 def first_not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
@@ -83,15 +96,14 @@ def first_not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
     return next(broken, None)
 
 
-def set_weights(layer, arrays: Mapping[str, np.ndarray], source: str | os.PathLike) -> None:
-    """Set every parameter and buffer of a paddle.nn.Layer, completely or not at all.
+def require_fit(layer, arrays: Mapping[str, np.ndarray], source: str | os.PathLike) -> None:
+    """Raise UserError unless `arrays` have names, shapes and kinds of numbers of the layer's state.
 
-    source: what the error names, the file as a rule.  Raises UserError, with nothing changed, if a name is
-    missing or unknown or an array has another shape or kind of number.
+    Of a layer made under paddle.LazyGuard too, which takes no memory.
     """
     tensors = layer.state_dict()
     missing = [name for name in tensors if name not in arrays]
-    extra = [name for name in arrays if name not in tensors]
+    extra = [_shown(name) for name in arrays if name not in tensors]
     unlike = []
     for name, tensor in tensors.items():
         if name in arrays and list(arrays[name].shape) != list(tensor.shape):
@@ -105,12 +117,48 @@ def set_weights(layer, arrays: Mapping[str, np.ndarray], source: str | os.PathLi
     ]
     if faults:
         raise UserError(f"{source}: weights of another network: {'; '.join(faults)}")
-    for name, tensor in tensors.items():
-        tensor.set_value(np.ascontiguousarray(arrays[name], dtype=_number_type(tensor)).reshape(tensor.shape))
+
+
+def set_weights(layer, arrays: Mapping[str, np.ndarray], source: str | os.PathLike) -> None:
+    """Set every parameter and buffer of a paddle.nn.Layer, completely or not at all.
+
+    source: what the error names, the file as a rule.  Raises UserError, with nothing changed, if a name is
+    missing or unknown, an array has another shape or kind of number, or a number is not finite.
+    """
+    require_fit(layer, arrays, source)
+    values = {}
+    with np.errstate(over="ignore"):  # a number too large for the layer's type becomes infinite: see below
+        for name, tensor in layer.state_dict().items():
+            array = np.ascontiguousarray(arrays[name], dtype=_number_type(tensor))
+            values[name] = array.reshape(arrays[name].shape)  # a scalar has become [1]
+    require_finite(values, source)
+    for name, tensor in layer.state_dict().items():
+        tensor.set_value(values[name])
+
+
+def require_finite(arrays: Mapping[str, np.ndarray], source: str | os.PathLike) -> None:
+    """Raise UserError if a number is a NaN or infinite."""
+    broken = first_not_finite(arrays)
+    if broken is not None:
+        raise UserError(f"{source}: {_shown(broken)} holds numbers that are not finite: train again")
+
+
+def _join_slices(content: dict) -> None:
+    """Put together, in place, the arrays that Paddle has cut because protocol 2 ends at 4 GB."""
+    for name, about in content.pop(PADDLE_SLICES, {}).items():
+        parts = [content.pop(part) for part in about["slices"]]
+        if not all(isinstance(part, np.ndarray) for part in parts):
+            raise ValueError(f"{PADDLE_SLICES} names parts that are no arrays")
+        content[name] = np.concatenate(parts).reshape(about["OriginShape"])
 
 
 def _number_type(tensor) -> str:
     return str(tensor.dtype).rsplit(".", 1)[-1]  # "paddle.float32" -> "float32"
+
+
+def _shown(names: str) -> str:
+    """A name out of a file, fit for one line of a message."""
+    return names if names.isprintable() and len(names) < 100 else f"{names[:100]!r}"
 
 
 def _existing_weights_file(path: str | os.PathLike) -> Path:
@@ -122,16 +170,27 @@ def _existing_weights_file(path: str | os.PathLike) -> Path:
 
 
 def _check_suffix(path: Path) -> None:
+    if path.suffix == ".pdopt":
+        raise UserError(f"{path}: the state of an optimiser is not read; a run goes on from its .safetensors")
     if path.suffix not in (".pdparams", ".safetensors"):
         raise UserError(f"{path}: weights are kept in .pdparams or .safetensors files")
 
 
 @contextmanager
-def _open_safetensors(path: Path):
-    from safetensors import SafetensorError, safe_open
-
+def _damage_in_words(path: Path):
+    """Whatever a damaged file raises, which can be almost anything, as a UserError of one line."""
     try:
-        with safe_open(str(path), framework="np") as file:
-            yield file
-    except (SafetensorError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as weights: {error}") from error
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise UserError(f"{path}: cannot be read as weights: {reason}") from error
+
+
+@contextmanager
+def _open_safetensors(path: Path):
+    from safetensors import safe_open
+
+    with _damage_in_words(path), safe_open(str(path), framework="np") as file:
+        yield file

@@ -68,6 +68,21 @@ def test_a_stopped_comparison_has_a_table_of_what_is_finished_and_goes_on(compar
     assert "not run" not in (out / "comparison.md").read_text(encoding="utf-8")
 
 
+def test_a_run_that_fails_is_named_under_the_table_of_the_others(compare, monkeypatch, tmp_path):
+    steps = []
+
+    def fail_in_the_first_run(self):
+        steps.append(1)
+        if len(steps) == 1:
+            raise UserError("the loss is not finite in step 1")
+
+    monkeypatch.setattr(Supervised, "after_step", fail_in_the_first_run)
+    assert compare() == 1
+    text = (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
+    assert f"Failed: {tmp_path}/out/one_view/seed0: the loss is not finite in step 1" in text
+    assert "not run" in text.splitlines()[2] and "not run" not in text.splitlines()[3]
+
+
 def test_a_table_of_nothing_is_refused(compare, tmp_path):
     with pytest.raises(UserError, match="no run is finished yet"):
         compare("--table-only")

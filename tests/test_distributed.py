@@ -23,9 +23,11 @@ from ppcds.distributed import (
     join_ranks,
     largest,
     num_ranks,
+    once_for_all,
     raise_together,
     rank,
     read_together,
+    together,
 )
 from ppcds.engine.deployed import load_deployed
 from ppcds.engine.sharing import share_batches
@@ -187,6 +189,29 @@ def test_a_signal_to_one_rank_stops_both_and_they_go_on_to_the_same_bytes(root, 
     assert all(ours[name].tobytes() == theirs[name].tobytes() for name in theirs)
 
 
+@pytest.mark.slow
+def test_a_rank_that_is_killed_ends_a_launched_run_within_a_minute(root, tmp_path):
+    folder = tmp_path / "run"
+    environment, pipes = {**os.environ, "OMP_NUM_THREADS": "1"}, {"stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(train(root, folder, "-o", "optim.epochs=500"), env=environment, **pipes)
+    ranks, log, until = {}, folder / "train.log", time.monotonic() + 120
+    for line in process.stdout:
+        found = re.match(r"launch proc_id:(\d+) idx:(\d)", line)
+        if found:
+            ranks[int(found[2])] = int(found[1])
+        if len(ranks) == 2:
+            break
+    while not (log.is_file() and "epoch 2/500 step 1/5" in log.read_text()) and time.monotonic() < until:
+        time.sleep(0.02)
+    os.kill(ranks[1], signal.SIGKILL)
+    killed = time.monotonic()
+    process.stdout.read()
+    assert process.wait(timeout=60) == 1 and time.monotonic() - killed < 60
+    said = (folder.with_suffix(".log") / "workerlog.0").read_text().splitlines()[-1]
+    assert said.startswith("error: rank 1 has ended") and "--resume goes on from the last checkpoint" in said
+    assert run(train(root, folder, "--resume", "-o", "optim.epochs=3")).returncode == 0
+
+
 def test_a_mistake_that_one_rank_meets_ends_both_with_its_message(tiny_sports10, tmp_path):
     for picture in tiny_sports10.glob("*/val_1.jpg"):
         picture.write_bytes(b"")
@@ -235,6 +260,9 @@ def test_one_process_is_rank_0_of_1_and_gathers_nothing():
     raise_together(None)
     with pytest.raises(UserError, match="broken"):
         raise_together(UserError("broken"))
+    assert together(lambda: 3) == 3
+    with pytest.raises(KeyError):
+        once_for_all(lambda: {}["missing"])
 
 
 def test_synchronised_batch_norm_has_the_same_weights_under_the_same_names():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hostile_images
 import pandas as pd
 import pytest
 
@@ -125,6 +126,19 @@ def test_command_line_names_and_skips_what_it_cannot_read(run, tiny_sports10):
         *[f"train_{i}.jpg" for i in range(4)],
         *[f"val_{i}.jpg" for i in range(2)],
     ]
+
+
+def test_what_would_hang_or_fill_the_memory_is_skipped_too(predict, tiny_sports10, tmp_path, capsys):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    shutil.copy(tiny_sports10 / "Tennis/val_0.jpg", folder / "really.png")
+    (folder / "bomb.jpg").write_bytes(hostile_images.refused_files()["bomb.jpg"][0])
+    hostile_images.write_no_files(folder)
+    assert predict(folder, folder / "pipe.jpg", "--format", "json", "--top", "1") == 1
+    found, said = capsys.readouterr()
+    assert [entry["file"] for entry in json.loads(found)] == [str(folder / "really.png")]
+    assert "bomb.jpg is a JPEG of 30000x30000 pixels" in said
+    assert said.count("pipe.jpg: it is a pipe or device") == 2
 
 
 def test_json_of_nothing_but_broken_files_is_an_empty_list(predict, tmp_path, capsys):

@@ -3,7 +3,6 @@
 import json
 import os
 import runpy
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,9 +15,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ppcds.datasets import Sports10, prepare
+from ppcds.datasets import Sports10
 from ppcds.datasets.cache import packed_images
-from ppcds.datasets.prepare import place
 from ppcds.errors import UserError
 
 TOOL = Path(__file__).parents[1] / "tools" / "prepare_data.py"
@@ -79,75 +77,6 @@ def test_wherever_the_csv_lies_in_the_archive_it_ends_beside_its_images(
     assert "60 images, none broken or missing" in capsys.readouterr().out
 
 
-def test_the_summary_says_what_is_there_and_what_is_not(tiny_sports10, prepare_data, tmp_path, capsys):
-    tennis, hockey = tiny_sports10 / "Tennis", tiny_sports10 / "Hockey"
-    cv2.imwrite(str(tennis / "train_0.jpg"), np.zeros((72, 128, 3), np.uint8))
-    (tennis / "train_1.jpg").write_bytes((tennis / "train_1.jpg").read_bytes()[:-200])
-    (tennis / "train_2.jpg").write_bytes(b"")
-    (tennis / "val_0.jpg").write_text("not an image")
-    (hockey / "train_3.jpg").unlink()
-    shutil.copy(hockey / "val_0.jpg", hockey / "extra.jpg")
-    with open(tiny_sports10 / "train_split.csv", "a", encoding="utf-8") as csv:
-        csv.write("../secret.jpg,Hockey\nSoccer/val_0.jpg,\n")
-
-    source = zip_folder(tiny_sports10, tmp_path / "a.zip", "Sports10/")
-    assert prepare_data(source, "--root", "data/d") == 1
-    summary = json.loads((tmp_path / "data/d/Sports10/prepare_summary.json").read_text(encoding="utf-8"))
-    assert summary["images"] == 61
-    assert summary["splits"]["train"]["images"] == 42
-    assert summary["splits"]["train"]["classes"]["Hockey"] == 5
-    assert summary["splits"]["train"]["classes"][""] == 1
-    assert summary["splits"]["val"]["classes"]["Tennis"] == 2
-    assert set(summary["broken"]) == {"Tennis/train_1.jpg", "Tennis/train_2.jpg", "Tennis/val_0.jpg"}
-    assert "truncated" in summary["broken"]["Tennis/train_1.jpg"]
-    assert set(summary["missing"]) == {"Hockey/train_3.jpg", "../secret.jpg"}
-    assert summary["not_listed"] == ["Hockey/extra.jpg"]
-    assert summary["in_both_splits"] == ["Soccer/val_0.jpg"]
-    assert summary["sizes"] == {
-        "width": {"min": 100, "median": 100, "max": 128},
-        "height": {"min": 60, "median": 60, "max": 72},
-        "most_common": {"100x60": 55, "128x72": 1},
-    }
-    printed = capsys.readouterr().out
-    assert "Tennis/val_0.jpg is not an image" in printed
-    assert "61 images, 5 broken or missing" in printed
-
-
-@pytest.mark.parametrize(
-    ("name", "split", "row", "unknown"),
-    [
-        (
-            "Mine",
-            "val",
-            "Tennis/val_0.jpg,Curling",
-            {"Curling": "'Curling': 1 in val_split.csv, none in train"},
-        ),
-        ("Mine", "val", "Tennis/val_0.jpg,", {"": "no class: 1 in val_split.csv"}),
-        ("Mine", "train", "Tennis/val_0.jpg,Curling", {}),
-        (
-            "Sports10",
-            "train",
-            "Tennis/val_0.jpg,Tenis",
-            {"Tenis": "'Tenis': no class of Sports10, did you mean"},
-        ),
-        ("Sports10", "train", "Tennis/val_0.jpg,", {}),
-    ],
-)
-def test_a_class_that_training_would_refuse_is_a_fault(
-    name, split, row, unknown, tiny_sports10, prepare_data, tmp_path, capsys
-):
-    with open(tiny_sports10 / f"{split}_split.csv", "a", encoding="utf-8") as csv:
-        csv.write(f"{row}\n")
-    assert prepare_data(tiny_sports10, "--root", "data/d", "--name", name) == bool(unknown)
-    summary = json.loads((tmp_path / f"data/d/{name}/prepare_summary.json").read_text(encoding="utf-8"))
-    assert list(summary["unknown_classes"]) == list(unknown)
-    printed = capsys.readouterr().out
-    assert f"unknown classes: {len(unknown)}\n" in printed
-    for key, reason in unknown.items():
-        assert summary["unknown_classes"][key].startswith(reason)
-        assert f"\n  {reason}" in printed
-
-
 def test_a_folder_is_copied_and_one_in_place_is_only_checked(tiny_sports10, prepare_data, tmp_path):
     before = tree(tiny_sports10)
     assert prepare_data(tiny_sports10, "--root", "data/d") == 0
@@ -201,48 +130,6 @@ def test_a_tar_is_unpacked_too(tiny_sports10, prepare_data, tmp_path):
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
         archive.add(tiny_sports10, "./Sports10")
     assert prepare_data("a.tar.gz", "--root", "data/d") == 0
-
-
-def test_the_official_archive_of_cifar10_is_converted(tmp_path, monkeypatch):
-    converted = []
-    monkeypatch.setattr(prepare, "convert_cifar10", lambda *paths: converted.append(paths) or Path("CIFAR10"))
-    folder = tmp_path / "cifar-10-batches-py"
-    folder.mkdir()
-    (folder / "data_batch_1").write_bytes(b"x")
-    with tarfile.open(tmp_path / "any_name.tgz", "w:gz") as archive:
-        archive.add(folder, folder.name)
-    for source in (tmp_path / "any_name.tgz", folder, tmp_path):
-        assert place(source, tmp_path / "d") == Path("CIFAR10")
-        assert converted.pop() == (source, tmp_path / "d")
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (["Tennis/a.jpg"], "no train_split.csv"),
-        (["S/train_split.csv", "S/Tennis/a.jpg"], "no val_split.csv"),
-        (["S/train_split.csv", "T/train_split.csv"], "several data sets.*S, T"),
-        (["S/train_split.csv", "S/val_split.csv", "../x.jpg"], "leaves the folder"),
-    ],
-)
-def test_an_archive_of_something_else_is_refused_before_anything_is_written(names, message, tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        for name in names:
-            archive.writestr(name, b"x")
-    with pytest.raises(UserError, match=message):
-        place(tmp_path / "a.zip", tmp_path / "d")
-    assert not (tmp_path / "d").exists()
-
-
-@pytest.mark.parametrize("name", ["..", "a/b", "/tmp/x", "C:x", ""])
-def test_a_name_that_is_no_single_folder_is_refused(name, tiny_sports10, tmp_path):
-    with pytest.raises(UserError, match="--name"):
-        place(tiny_sports10, tmp_path / "d", name)
-
-
-def test_a_folder_is_not_copied_into_itself(tiny_sports10):
-    with pytest.raises(UserError, match="lies inside"):
-        place(tiny_sports10, tiny_sports10 / "data")
 
 
 def test_a_mistake_is_one_line_and_status_1():

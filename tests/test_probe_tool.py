@@ -74,7 +74,7 @@ def test_features_are_extracted_once(run, probe, monkeypatch):
     monkeypatch.setattr(features, "extract_features", extract)
     assert probe("--weights", run / "best_model.pdparams") == 0
     first = read(run / "best_model_probe.json")
-    assert len(extracted) == 2 and (run / "best_model_features_train.npz").is_file()
+    assert len(extracted) == 2 and (run / "best_model_features_train.safetensors").is_file()
     assert probe("--weights", run / "best_model.pdparams", "--output", run / "again.json") == 0
     assert len(extracted) == 2 and read(run / "again.json") == first
 
@@ -84,7 +84,7 @@ def test_training_images_are_those_of_the_recipe_with_all_their_labels(run, prob
     assert probe("--weights", run / "best_model.pdparams", *few) == 0
     found = read(run / "best_model_probe.json")
     assert found["knn_images"] == found["linear_probe"][0]["train_images"] == 20
-    kept = np.load(run / "best_model_features_train.npz")
+    kept = load_weights(run / "best_model_features_train.safetensors")
     assert np.bincount(kept["labels"]).tolist() == [2] * 10
 
 
@@ -119,7 +119,7 @@ def test_the_layers_of_the_projection_head_are_measured_beside_what_lies_below_i
         assert found[-1]["head_layer"] == layer
     assert [one["feature_dim"] for one in found] == [32, 16, 8]
     assert len({one["effective_rank"] for one in found}) == 3
-    assert np.load(run / "best_model_head2_features_val.npz")["features"].shape == (20, 8)
+    assert load_weights(run / "best_model_head2_features_val.safetensors")["features"].shape == (20, 8)
     with pytest.raises(UserError, match="head layer 3: the projection head has only 2"):
         probe("--weights", run / "best_model.pdparams", "--head-layer", 3)
     assert not (run / "best_model_head3_probe.json").exists()

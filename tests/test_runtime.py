@@ -81,6 +81,14 @@ def test_nothing_is_changed_once_paddle_is_loaded(monkeypatch):
     assert "OMP_NUM_THREADS not set" in describe_processor()
 
 
+def test_pictures_are_written_where_paddle_is_loaded_before_pillow():
+    code = (
+        "import io, ppcds, paddle\nfrom PIL import Image\n"
+        "Image.new('RGB', (200, 200)).save(io.BytesIO(), 'PNG')\nprint('written')"
+    )
+    assert "written" in in_fresh_python(code).splitlines()
+
+
 def test_without_paddle_the_import_says_which_extras_there_are():
     said = in_fresh_python(
         "import sys; sys.modules['paddle'] = None\nimport importlib.util as u\nimport ppcds"

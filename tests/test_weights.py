@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import builtins
 import os
 import pickle
 import struct
@@ -98,65 +97,6 @@ def test_metadata_is_kept_by_safetensors_and_refused_for_pdparams(tmp_path):
         save_weights(arrays, tmp_path / "b.pdparams", {"epoch": "3"})
 
 
-class Calls:
-    """Pickles as a call of `function` with `arguments`."""
-
-    def __init__(self, function, *arguments):
-        self.call = (function, arguments)
-
-    def __reduce__(self):
-        return self.call
-
-
-def malicious(marker):
-    command = f"touch {marker}"
-    shell = Calls(os.system, command)
-    array = np.ones(2, "float32")
-    holds_shell = np.empty(1, object)
-    holds_shell[0] = shell
-    return {
-        "a shell": shell,
-        "a shell as a value": {"a": array, "b": shell},
-        "a shell deep inside": {"a": [({"b": (array, [shell])},)]},
-        "a shell as a key": {Calls(os.system, command): array},
-        "a shell in an array": {"a": holds_shell},
-        "eval": {"a": Calls(builtins.eval, f"__import__('os').system('{command}')")},
-        "exec": {"a": Calls(builtins.exec, f"import os; os.system('{command}')")},
-        "getattr": {"a": Calls(getattr, array, "tofile")},
-        "subprocess": {"a": Calls(subprocess.check_output, ["touch", str(marker)])},
-        "numpy's own loader": {"a": Calls(np.load, str(marker))},
-        "numpy's memmap": {"a": Calls(np.memmap, str(marker), "float32", "w+", 0, (2,))},
-    }
-
-
-@pytest.mark.parametrize("attack", list(malicious("")))
-def test_nothing_in_a_file_is_executed(tmp_path, attack):
-    marker = tmp_path / "executed"
-    path = tmp_path / "bad.pdparams"
-    path.write_bytes(pickle.dumps(malicious(marker)[attack], protocol=4))
-    with pytest.raises(UserError, match="bad.pdparams"):
-        load_weights(path)
-    assert not marker.exists()
-
-
-def test_a_pickle_cannot_change_the_reader_itself(tmp_path):
-    """BUILD sets attributes of an object without __setstate__; here on each class the reader knows."""
-    path = tmp_path / "bad.pdparams"
-    for module, name in (
-        ("numpy", "dtype"),
-        ("numpy", "ndarray"),
-        ("_codecs", "encode"),
-        ("collections", "OrderedDict"),
-    ):
-        state = b"N}X\x01\x00\x00\x00xK\x01s\x86"  # (None, {"x": 1})
-        path.write_bytes(b"\x80\x02c" + f"{module}\n{name}\n".encode() + state + b"b.")
-        with pytest.raises(UserError):
-            load_weights(path)
-    from ppcds import safe_pickle
-
-    assert not any(hasattr(known, "x") for known in safe_pickle._KNOWN.values())
-
-
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_files_cut_at_any_place_are_named(tmp_path, suffix):
     path = tmp_path / f"whole{suffix}"
@@ -186,7 +126,7 @@ def test_missing_files_unknown_suffixes_and_other_contents_are_named(tmp_path):
     for content, complaint in (
         ({"a": 3}, "'a' is a int"),
         ({"net": {"a": np.ones(2)}}, "'net' is a dict"),
-        ({3: np.ones(2)}, "3 is a ndarray"),
+        ({3: np.ones(2)}, "keys are not names"),
         ([np.ones(2)], "holds a list"),
         ({"a": np.array(["text"])}, "type of numbers"),
     ):

@@ -36,14 +36,16 @@ def main() -> int:
     from ppcds.report.tau import tau_table, write_tau
 
     try:
-        run_series(list(recipes.values()))
+        failed = run_series(list(recipes.values()))
     except Stopped as stopped:
         return 128 + stopped.signum
     measured = {None: measure_run(recipes[args.tau[0]], trained=False)}
-    measured.update({tau: measure_run(recipe, trained=True) for tau, recipe in recipes.items()})
+    for tau, recipe in recipes.items():
+        if recipe.run.output_dir not in failed:
+            measured[tau] = measure_run(recipe, trained=True)
     print(write_tau(args.output, tau_table(measured)))
     print(f"  results    {args.output}/byol_tau.md, byol_tau.csv, byol_tau.png")
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

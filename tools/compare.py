@@ -38,17 +38,19 @@ def main() -> int:
     from ppcds.report.comparison import write_comparison
     from ppcds.report.run_result import read_result
 
+    failed = {}
     try:
         if not args.table_only:
-            run_series(recipes)
+            failed = run_series(recipes)
     except Stopped as stopped:
         return 128 + stopped.signum
     results = {
         label: {seed: read_result(recipe) for seed, recipe in runs.items()} for label, runs in plan.items()
     }
-    print(write_comparison(args.output, results))
+    remarks = [f"Failed: {folder}: {why}" for folder, why in failed.items()]
+    print(write_comparison(args.output, results, remarks))
     print(f"  results    {args.output}/comparison.md, comparison.csv, comparison.png")
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

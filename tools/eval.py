@@ -25,11 +25,13 @@ def main() -> int:
     choose_device(args.device)  # before anything else loads Paddle
     from tqdm import tqdm
 
+    from ppcds.datasets.bad_images import readable
     from ppcds.datasets.build import build_eval_split
     from ppcds.datasets.loader import batches_of, load_batches
     from ppcds.engine.deployed import load_classifier
     from ppcds.engine.evaluate import predict_logits
     from ppcds.engine.metrics import measure_classification
+    from ppcds.engine.unreadable import Unreadable
     from ppcds.report import write_evaluation
 
     split = build_eval_split(recipe, args.split)
@@ -37,7 +39,10 @@ def main() -> int:
     batches = batches_of(len(split), recipe.data.batch_size, drop_last=False)
     loader = load_batches(split, batches, recipe.data.num_workers, recipe.run.seed)
     bar = tqdm(loader, args.split, total=len(batches), unit="batch", leave=False, disable=None)
-    metrics = measure_classification(*predict_logits(network, bar), split.classes)
+    metrics = measure_classification(*readable(*predict_logits(network, bar)), split.classes)
+    unreadable = Unreadable(split)
+    unreadable.tell(print)
+    unreadable.count(print)
     print(metrics)
     about = {"weights": args.weights, "data": str(split.root), "split": args.split}
     write_evaluation(folder, metrics, about)

@@ -14,7 +14,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description="Unpack a data set in the layout of Sports10 (or CIFAR-10's or STL-10's official "
         "archive), decode every image and write prepare_summary.json. The same command continues an "
-        "interrupted run. The exit status is 1 if images are broken or missing, or if a class is unknown.",
+        "interrupted run. The exit status is 1 if images are broken or missing, or a class is unknown.",
         epilog="example: python tools/prepare_data.py Sports10.zip --root data/d --pack 72x128",
     )
     add = parser.add_argument
@@ -38,22 +38,22 @@ def main() -> int:
     load_paddle()  # which the data sets are made of
     from ppcds.datasets.cache import pack_folder
     from ppcds.datasets.prepare import place
-    from ppcds.datasets.verify import SUMMARY, report, verify
+    from ppcds.datasets.verify import SUMMARY, count_faults, verify
+    from ppcds.datasets.verify_report import report, verdict
 
     try:
         folder = place(args.source, args.root, args.name)
         summary = verify(folder)
         print(report(summary))
-        faults, unknown = len(summary["broken"]) + len(summary["missing"]), len(summary["unknown_classes"])
-        said = f"{faults or 'none'} broken or missing" + (f", unknown classes: {unknown}" if unknown else "")
-        said += ", nothing is packed" if args.pack and (faults or unknown) else ""
+        faults = count_faults(summary)
+        said = verdict(summary) + (", nothing is packed" if args.pack and faults else "")
         print(f"{folder}: {summary['images']} images, {said} ({folder / SUMMARY})")
-        if args.pack and not (faults or unknown):
+        if args.pack and not faults:
             pack_folder(folder, tuple(map(int, size.groups())), args.interpolation, args.decode)
     except KeyboardInterrupt:
         print("Interrupted. The same command goes on from here.", file=sys.stderr)
         return 130
-    return 1 if faults or unknown else 0
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

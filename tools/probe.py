@@ -47,7 +47,7 @@ def main() -> int:
     network = build_deployed(recipe, classes) if args.random else load_deployed(recipe, classes, place)
     head = f"_head{args.head_layer}" if args.head_layer else ""
     stem = f"{place.stem}{head}"  # of what is kept of these weights
-    kept = [place.with_name(f"{stem}_features_{name}.npz") for name in ("train", "val")]
+    kept = [place.with_name(f"{stem}_features_{name}.safetensors") for name in ("train", "val")]
     features = [features_of_split(network, *each, recipe, args.head_layer) for each in zip(splits, kept)]
     measured = measure_representation(*features, args.labels, recipe.data.subset_seed, recipe.run.seed)
     output = Path(args.output or place.with_name(f"{stem}_probe.json"))

@@ -19,12 +19,21 @@ def main() -> int:
     cli.add_recipe_options(parser)
     parser.add_argument(
         "--resume", nargs="?", const="", metavar="RUN",
-        help="go on with the interrupted run in run.output_dir, or in the folder RUN with its own recipe",
+        help="go on with the interrupted run in run.output_dir, or in the folder RUN with its own recipe, or "
+        "from its checkpoint RUN (see run.keep_checkpoints)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow-change", nargs="+", default=[], metavar="KEY",
+        help="with --resume: keys of the recipe that are not what they were, e.g. optim.learning_rate",
     )  # fmt: skip
     args = parser.parse_args()
-    if args.resume:  # a folder: its own recipe, unless another is named
-        recipe = load_recipe(args.recipe or cli.recipe_of_run(args.resume), args.override)
-        recipe.run.output_dir = args.resume
+    if args.allow_change and args.resume is None:
+        parser.error("argument --allow-change: it needs --resume")
+    checkpoint = None
+    if args.resume:  # its own recipe, unless another is named
+        folder, checkpoint = cli.run_to_resume(args.resume)
+        recipe = load_recipe(args.recipe or cli.recipe_of_run(folder), args.override)
+        recipe.run.output_dir = folder
     else:
         recipe = load_recipe(args.recipe or DEFAULT, args.override)
 
@@ -37,7 +46,7 @@ def main() -> int:
     from ppcds.engine.stop import Stopped
     from ppcds.engine.trainer import Trainer
 
-    trainer = Trainer(recipe, resume=args.resume is not None)
+    trainer = Trainer(recipe, args.resume is not None, checkpoint, args.allow_change)
     try:
         trainer.train()
     except Stopped as stopped:

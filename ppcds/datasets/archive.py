@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import lzma
-import re
 import stat
 import tarfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,11 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Callable, Optional
 
+from ppcds.datasets.archive_names import checked_path, name_in_zip
 from ppcds.errors import UserError
 
 MAX_RATIO = 200  # unpacked to packed size; images hardly compress, a bomb reaches 1000
 ALWAYS_FINE = 10 << 20  # bytes that may be unpacked at any ratio
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+MAX_ENTRIES = 2_000_000  # each takes a kilobyte of memory, and in a packed archive hardly a byte
+LONGEST_HEADER = 1 << 20  # bytes of a tar's extended header, which is read as a whole
+DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, UnicodeError,
+    NotImplementedError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,8 @@ def archive_entries(source: Path) -> Iterator[list[Entry]]:
             yield _without_clashes(source, _folder_entries(source))
         elif not source.is_file():
             raise UserError(f"there is no archive or folder {source}")
-        elif tarfile.is_tarfile(source):
-            with tarfile.open(source) as tar:
+        elif _is_tar(source):
+            with tarfile.open(source, tarinfo=_BoundedTarInfo) as tar:
                 yield _without_clashes(source, _tar_entries(source, tar))
         elif zipfile.is_zipfile(source):
             with zipfile.ZipFile(source) as archive:
@@ -52,36 +58,65 @@ def archive_entries(source: Path) -> Iterator[list[Entry]]:
             raise UserError(
                 f"{source} is no folder, .zip or .tar.gz; if it is named so, it was not downloaded whole"
             )
+    except _Refused as refused:
+        raise UserError(f"{source} refused: {refused}") from None
     except DAMAGE as error:
-        raise UserError(f"{source} is damaged, get it again: {error}") from error
+        raise UserError(f"{source} is damaged, get it again: {' '.join(str(error).split())}") from error
     except OSError as error:
         raise UserError(f"{error.filename or source}: {error.strerror or error}") from error
+
+
+class _Refused(Exception):
+    """What a header of a tar asks for, and gets not."""
+
+
+class _BoundedTarInfo(tarfile.TarInfo):
+    """A header that takes no more memory than an honest one."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        header = super().frombuf(buf, encoding, errors)
+        extended = not header.isreg() and not header.isdir()
+        if header.type == tarfile.GNUTYPE_SPARSE or (extended and header.size > LONGEST_HEADER):
+            raise _Refused(f"the header of {header.name!r} declares {header.size / 1e6:.1f} MB, or holes")
+        return header
+
+
+def _is_tar(source: Path) -> bool:
+    try:
+        tarfile.open(source, tarinfo=_BoundedTarInfo).close()  # not is_tarfile, which reads any header
+    except (tarfile.TarError, EOFError):
+        return False
+    return True
 
 
 def _zip_entries(source: Path, archive: zipfile.ZipFile) -> Iterator[Entry]:
     unpacked = 0
     for info in archive.infolist():
-        path = _checked_path(source, info.filename)
+        path = checked_path(source, name_in_zip(source, info))
         if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise UserError(f"{source} refused: {info.filename!r} is a link or device, not a file")
         if info.flag_bits & 1:
-            raise UserError(f"{source} refused: {info.filename!r} is encrypted")
+            raise UserError(
+                f"{source} refused: {info.filename!r} is encrypted: unpack it, and give the folder"
+            )
         unpacked += info.file_size
-        _refuse_bomb(source, info.filename, info.file_size, info.compress_size)
+        _refuse_bomb(source, repr(info.filename), info.file_size, info.compress_size)
         _refuse_bomb(source, "all of it", unpacked, source.stat().st_size)
-        if not info.filename.endswith(("/", "\\")):
+        is_folder = info.filename.endswith(("/", "\\"))
+        if not is_folder:
             yield Entry(path, info.file_size, lambda info=info: archive.open(info), info.CRC)
 
 
 def _tar_entries(source: Path, tar: tarfile.TarFile) -> Iterator[Entry]:
     unpacked = 0
     for member in tar:
-        path = _checked_path(source, member.name)
+        path = checked_path(source, member.name)
         if not (member.isreg() or member.isdir()):
             raise UserError(f"{source} refused: {member.name!r} is a link or device, not a file")
         unpacked += member.size
         # the offset too: headers alone can fill a bomb
-        _refuse_bomb(source, "all of it", max(unpacked, tar.offset), source.stat().st_size)
+        _refuse_bomb(source, repr(member.name), max(unpacked, tar.offset), source.stat().st_size)
         if member.isreg():
             yield Entry(path, member.size, lambda member=member: tar.extractfile(member))
 
@@ -91,36 +126,43 @@ def _folder_entries(source: Path) -> Iterator[Entry]:
         if file.is_symlink():
             raise UserError(f"{file} is a link: put there what it points to")
         if file.is_file():
-            path = _checked_path(source, file.relative_to(source).as_posix())
+            path = checked_path(source, file.relative_to(source).as_posix())
             yield Entry(path, file.stat().st_size, lambda file=file: file.open("rb"))
-
-
-def _checked_path(source: Path, name: str) -> str:
-    """The relative path of an entry, with forward slashes, without empty parts."""
-    path = name.replace("\\", "/")
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    drive = any(re.match("[A-Za-z]:", part) for part in parts)
-    if path.startswith("/") or drive or ".." in parts or any(ord(letter) < 32 for letter in path):
-        raise UserError(f"{source} refused: its entry {name!r} leaves the folder it would be unpacked into")
-    return "/".join(parts)
 
 
 def _refuse_bomb(source: Path, what: str, unpacked: int, packed: int) -> None:
     if unpacked > ALWAYS_FINE and unpacked > MAX_RATIO * packed:
-        raise UserError(f"{source} refused: {what} unpacks to more than {MAX_RATIO} times its size, a bomb")
+        raise UserError(
+            f"{source} refused: with {what} {packed / 1e6:.2f} MB would unpack to {unpacked / 1e6:.1f} MB or "
+            f"more, over {MAX_RATIO} times its size: a bomb"
+        )
 
 
 def _without_clashes(source: Path, entries: Iterator[Entry]) -> list[Entry]:
-    """The entries without what macOS adds; none may appear twice, or be a file and a folder."""
-    kept, files, folders = [], set(), set()
+    """The entries without what macOS adds; none may appear twice, or be a file and a folder.
+
+    Names that differ in case alone, or in how an accent is written, are one file on Windows and macOS.
+    """
+    kept, files, folders = [], {}, set()
     for entry in entries:
-        if entry.path in files:
-            raise UserError(f"{source} refused: it holds {entry.path!r} twice")
-        files.add(entry.path)
         parts = entry.path.split("/")
-        folders.update("/".join(parts[:end]) for end in range(1, len(parts)))
-        if "__MACOSX" not in parts and parts[-1] != ".DS_Store":
-            kept.append(entry)
-    if files & folders:
-        raise UserError(f"{source} refused: {min(files & folders)!r} is both a file and a folder")
+        if "__MACOSX" in parts or parts[-1] == ".DS_Store":
+            continue
+        if len(kept) == MAX_ENTRIES:
+            raise UserError(f"{source} refused: it holds more than {MAX_ENTRIES} files")
+        same = _folded(entry.path)
+        if same in files:
+            other = files[same]
+            how = "twice" if other == entry.path else f"and {other!r}, one file on some systems"
+            raise UserError(f"{source} refused: it holds {entry.path!r} {how}")
+        files[same] = entry.path
+        folders.update(_folded("/".join(parts[:end])) for end in range(1, len(parts)))
+        kept.append(entry)
+    both = files.keys() & folders
+    if both:
+        raise UserError(f"{source} refused: {files[min(both)]!r} is both a file and a folder")
     return kept
+
+
+def _folded(path: str) -> str:
+    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import paddle
 
+from ppcds.datasets.bad_images import LEFT_OUT, load_readable, note_unreadable
 from ppcds.errors import UserError
 from ppcds.runtime import seed_for
 from ppcds.transforms.view import View
@@ -15,11 +16,15 @@ from ppcds.transforms.whole_batch import apply_to_batch
 
 
 class Part(NamedTuple):
-    """Rows of a batch that one process makes: the batch's number in its epoch, where they begin, the rows."""
+    """Rows of a batch that one process makes: the batch's number in its epoch, where they begin, the rows.
+
+    whole: the rows of the whole batch.
+    """
 
     batch: int
     start: int
     rows: list[int]
+    whole: list[int]
 
 
 def part_of_rank(batch: int, rows: list[int], rank: int, num_ranks: int) -> Part:
@@ -30,7 +35,7 @@ def part_of_rank(batch: int, rows: list[int], rank: int, num_ranks: int) -> Part
             f"a batch of {len(rows)} images cannot be shared equally by {num_ranks} processes: choose "
             "data.batch_size as a multiple of their number, and data.drop_last: true"
         )
-    return Part(batch, rank * share, rows[rank * share : (rank + 1) * share])
+    return Part(batch, rank * share, rows[rank * share : (rank + 1) * share], rows)
 
 
 class BatchMaker:
@@ -40,6 +45,9 @@ class BatchMaker:
     view does not depend on who makes it, in which process, on the processor or on a device.
 
     `arrays` is the work for reading processes, `finish` what is left to the process that trains.
+
+    Where the data set's `on_bad_image` says so, another image is shown for one that cannot be read, or none:
+    which rows were used in fact is the last of the `arrays`, -1 for none.
     """
 
     def __init__(self, dataset, seed: int, epoch: int) -> None:
@@ -50,16 +58,23 @@ class BatchMaker:
     def arrays(self, part: Part, out: list[np.ndarray] | None = None) -> list[np.ndarray]:
         """The views, float32 [n, 3, H, W] each; for views on a device the images, uint8 [n, H, W, 3].
 
+        The last array is the rows that were used, int64 [n].
+
         Written into `out` if given. Raises UserError with the name of a broken image.
         """
-        images = self.dataset.load_images(part.rows)
+        rows = np.empty(len(part.rows), np.int64) if out is None else out[-1]
+        rows[:] = part.rows
+        images = load_readable(self.dataset, part, rows, self._seed(part))
         if self.on_device:
-            return [np.stack(images, out=None if out is None else out[0])]
+            return [np.stack(images, out=None if out is None else out[0]), rows]
         sizes = _sides(images)
         out = out or [None] * len(self.views)
         return [
-            apply_to_batch(view, images, self._parameters(i, part, *sizes), out[i])
-            for i, view in enumerate(self.views)
+            *(
+                apply_to_batch(view, images, self._parameters(i, part, *sizes), out[i])
+                for i, view in enumerate(self.views)
+            ),
+            rows,
         ]
 
     def layouts(self, parts: list[Part]) -> list[list[tuple]]:
@@ -77,9 +92,18 @@ class BatchMaker:
             for i, view in enumerate(self.views)
         ]
 
-    def labels(self, part: Part) -> paddle.Tensor:
-        """int64 [n]."""
-        return paddle.to_tensor(np.asarray(self.dataset.labels)[part.rows].astype(np.int64))
+    def labels(self, rows: np.ndarray) -> paddle.Tensor:
+        """int64 [n] of the rows that were used."""
+        labels = np.where(rows < 0, LEFT_OUT, np.asarray(self.dataset.labels)[rows])
+        return paddle.to_tensor(labels.astype(np.int64))
+
+    def note_unreadable(self, part: Part, used: np.ndarray) -> None:
+        """Put what could not be read, and why, into the data set's `unreadable`."""
+        note_unreadable(self.dataset, part, used, self._seed(part))
+
+    def _seed(self, part: Part) -> int:
+        """Of the choice of images that take the place of others."""
+        return seed_for(self.seed, self.epoch, part.batch)
 
     def _parameters(self, number: int, part: Part, heights, widths) -> list[np.ndarray]:
         generator = np.random.RandomState(seed_for(self.seed, self.epoch, part.batch, number))

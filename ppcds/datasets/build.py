@@ -62,6 +62,8 @@ def build_train_split(recipe: Recipe, views_used: int) -> ImageSplit:
     """
     views = build_train_views(recipe, views_used)
     data, whole = recipe.data, _split(recipe, "train", views)
+    if data.on_bad_image == "skip":
+        whole.on_bad_image = "replace"
     split = whole.take(_kept_and_held(data, whole.labels)[0])
     if data.label_fraction < 1:
         kept = labelled_subset(split.labels, data.label_fraction, data.subset_seed)
@@ -109,7 +111,7 @@ def build_probe_splits(recipe: Recipe) -> tuple[ImageSplit, ImageSplit]:
     recipe = recipe.model_copy(deep=True)
     recipe.data.label_fraction, recipe.data.labelled_only = 1.0, True
     train, test = build_train_split(recipe, views_used=0), build_eval_split(recipe)
-    train.views = test.views
+    train.views, train.on_bad_image = test.views, test.on_bad_image
     return train, test
 
 
@@ -136,6 +138,7 @@ def _split(recipe: Recipe, split: str, views: list) -> ImageSplit:
     if issubclass(layout, CSVSplit):  # the others' images are in no files of their own
         options["decode"] = data.decode
     whole = layout(data.root, split, **options)
+    whole.on_bad_image = "leave out" if data.on_bad_image == "skip" else "error"
     whole.packed = packed_images(whole, data.cache)
     return whole
 

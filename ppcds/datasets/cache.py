@@ -13,6 +13,7 @@ from ppcds.datasets.packed import NotUsable, PackedImages, describe_packing, fol
 from ppcds.datasets.packing import pack, unfinished_folder
 from ppcds.datasets.split import ImageSplit
 from ppcds.errors import UserError
+from ppcds.files import NO_ROOM
 
 
 def packed_images(split: ImageSplit, cache: str, say: Callable[[str], None] = print) -> PackedImages | None:
@@ -36,6 +37,8 @@ def packed_images(split: ImageSplit, cache: str, say: Callable[[str], None] = pr
     try:
         return make_packed(split, say)
     except OSError as error:
+        if error.errno in NO_ROOM:  # which the run's checkpoints need
+            shutil.rmtree(unfinished_folder(folder), ignore_errors=True)
         say(f"no packed images of {split.split}, the image files are read instead: {_explain(error)}")
         return None
 

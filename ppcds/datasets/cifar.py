@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ppcds.datasets.csv_split import CSVSplit
 from ppcds.errors import UserError
 from ppcds.files import written_whole
-from ppcds.safe_pickle import ArrayUnpickler
+from ppcds.safe_pickle import read_pickle
 
 BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
 
@@ -98,7 +98,7 @@ def _read_all(source: Path, read: Callable[[str], bytes]) -> dict[str, list]:
 
 
 def _parse_batch(data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    batch = ArrayUnpickler(io.BytesIO(data), encoding="latin1").load()
+    batch = read_pickle(io.BytesIO(data))
     pixels, labels = batch["data"], np.asarray(batch["labels"])
     if pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3072) or not set(labels) <= set(range(10)):
         raise ValueError("it does not hold rows of 3072 bytes with labels from 0 to 9")

@@ -70,25 +70,40 @@ def load_batches(
     dataset: an ImageSplit, or what has its load_images, labels and views.
     first_batch: the number in the epoch of batches[0]; views follow from (seed, epoch, number of the batch,
     place in it), whoever makes them.  rank, num_ranks: only this rank's part of each batch is made.
-    Made ahead by a thread, or by `num_workers` processes. What a broken image raises is raised here.
+    Made ahead by a thread, or by `num_workers` processes. What a broken image raises is raised here; where
+    the data set's on_bad_image says so, it is replaced instead, or has the label bad_images.LEFT_OUT.
     """
     if not batches:
         return
     parts = [part_of_rank(first_batch + i, rows, rank, num_ranks) for i, rows in enumerate(batches)]
     maker = BatchMaker(dataset, seed, epoch)
-    made, device = _made_ahead(maker, parts, num_workers), paddle.device.get_device()
+    made, device = _in_words(_made_ahead(maker, parts, num_workers)), paddle.device.get_device()
     put = partial(_put_on, device)
     # on its way to another device while the batch before trains; on the processor nothing is copied
     tensors = map(put, made) if device == "cpu" else ahead_by_thread(put, made)
-    for part, batch in zip(parts, tensors):
-        yield maker.finish(part, batch), maker.labels(part)
+    for part, (batch, used) in zip(parts, tensors):
+        maker.note_unreadable(part, used)
+        yield maker.finish(part, batch), maker.labels(used)
 
 
-def _put_on(device: str, arrays: list[np.ndarray]) -> list[paddle.Tensor]:
-    """On the processor the arrays' own memory (Paddle before 3 copies it), on another device copies."""
+def _put_on(device: str, made: list[np.ndarray]) -> tuple[list[paddle.Tensor], np.ndarray]:
+    """The tensors of a batch and the rows it is of, from what BatchMaker.arrays has made.
+
+    On the processor they are the arrays' own memory (Paddle before 3 copies it), on another device copies.
+    """
+    *arrays, used = made
     if device == "cpu":
-        return [from_dlpack(array.__dlpack__()) for array in arrays]
-    return [paddle.to_tensor(array, place=device) for array in arrays]
+        return [from_dlpack(array.__dlpack__()) for array in arrays], used
+    return [paddle.to_tensor(array, place=device) for array in arrays], used
+
+
+def _in_words(made: Iterator) -> Iterator:
+    try:
+        yield from made
+    except MemoryError as error:
+        raise UserError(
+            f"no memory is left to read images with ({error}): lower data.batch_size or data.num_workers"
+        ) from error
 
 
 def _made_ahead(maker: BatchMaker, parts: list[Part], num_workers: int) -> Iterator[list[np.ndarray]]:

@@ -5,6 +5,7 @@
   labels.npy    int64 [N], numbers in the `classes` of packed.json, -1 = none
   sizes.npy     int32 [N, 2], height and width of the image in its file
   sources.json  the N filenames
+  bad.json      {row: reason} of images that could not be read; their pixels are 0 and are never served
   packed.json   what these were made of and how, and checksums of their bytes; written last
 
 Only a folder whose every byte agrees with packed.json is used.
@@ -17,12 +18,14 @@ import hashlib
 import json
 import os
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import cv2
 import numpy as np
+import pydantic
 
 from ppcds.errors import UserError
 from ppcds.runtime import available_cores
@@ -30,8 +33,16 @@ from ppcds.runtime import available_cores
 if TYPE_CHECKING:
     from ppcds.datasets.csv_split import CSVSplit
 
-FORMAT = 1  # of the files above
+FORMAT = 2  # of the files above
 IMAGES, LABELS, SIZES, SOURCES, ABOUT = "images.npy", "labels.npy", "sizes.npy", "sources.json", "packed.json"
+BAD = "bad.json"
+Count = Annotated[int, pydantic.Field(strict=True, ge=0)]
+BLOCKS = pydantic.TypeAdapter(  # of each file: length and CRC-32 of its consecutive blocks
+    dict[
+        Literal["images.npy", "labels.npy", "sizes.npy", "sources.json", "bad.json"],
+        list[tuple[Count, Count]],
+    ]
+)
 # what describe_packing tells -> why packed images that were described otherwise are not used
 STALE = {
     "format": "another version of ppcds made it",
@@ -53,6 +64,7 @@ class NotUsable(Exception):
 class PackedImages:
     """The images of a folder as pixels [N, H, W, 3], read from the disk as they are asked for.
 
+    bad: {row: reason} of those that could not be read when they were packed.
     Pickled as a path: another process maps the same file, and no pixel is copied.
     """
 
@@ -60,6 +72,7 @@ class PackedImages:
         self.folder = os.path.abspath(folder)
         path = os.path.join(self.folder, IMAGES)
         self.pixels = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        self.bad = _read_bad(os.path.join(self.folder, BAD))
 
     def __reduce__(self):
         return PackedImages, (self.folder,)
@@ -67,9 +80,25 @@ class PackedImages:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def read(self, rows: int | np.ndarray) -> np.ndarray:
-        """A copy of one image [H, W, 3], or of those of an array of rows [n, H, W, 3]."""
-        return np.array(self.pixels[rows]) if np.ndim(rows) == 0 else self.pixels[rows]
+    def read(
+        self, rows: int | np.ndarray, otherwise: Callable[[int, UserError], np.ndarray] | None = None
+    ) -> np.ndarray:
+        """A copy of one image [H, W, 3], or of those of an array of rows [n, H, W, 3].
+
+        otherwise: see ImageSplit.load_images. Raises UserError with the reason for one that is bad.
+        """
+        if np.ndim(rows) == 0:
+            if int(rows) in self.bad:
+                raise UserError(self.bad[int(rows)])
+            return np.array(self.pixels[rows])
+        images = self.pixels[rows]
+        for place, row in enumerate(rows.tolist() if self.bad else ()):
+            if row in self.bad:
+                error = UserError(self.bad[row])
+                if otherwise is None:
+                    raise error
+                images[place] = otherwise(place, error)
+        return images
 
 
 def folder_of(split: CSVSplit) -> Path:
@@ -130,12 +159,12 @@ def unsealed(line: str | bytes) -> dict:
     """What was sealed. Raises ValueError if it is not whole."""
     try:
         crc, text = json.loads(line)
-        whole = zlib.crc32(text.encode()) == crc
-    except (TypeError, AttributeError):  # other JSON
-        whole = False
-    if not whole:
+        content = json.loads(text) if zlib.crc32(text.encode()) == crc else None
+    except (TypeError, AttributeError, RecursionError):  # other JSON, or nested without end
+        content = None
+    if not isinstance(content, dict):
         raise ValueError("its checksum does not agree")
-    return json.loads(text)
+    return content
 
 
 def open_packed(folder: Path, wanted: dict) -> PackedImages:
@@ -157,17 +186,30 @@ def open_packed(folder: Path, wanted: dict) -> PackedImages:
             raise NotUsable(f"{name} is damaged: a checksum does not agree")
     try:
         packed = PackedImages(folder)
-    except ValueError as error:
+    except NotUsable:
+        raise
+    except Exception as error:  # the header of an array can raise almost any of them
         raise NotUsable(f"{IMAGES} is no array: {error}") from None
+    if not set(packed.bad) <= set(range(len(packed))):
+        raise NotUsable(f"{BAD} names rows that there are not")
     pixels = packed.pixels
     if pixels.dtype != np.uint8 or pixels.shape != (wanted["images"], *wanted["size"], 3):
         raise NotUsable(f"{IMAGES} holds {pixels.dtype} {pixels.shape}")
     return packed
 
 
+def _read_bad(path: str) -> dict[int, str]:
+    try:
+        with open(path, encoding="ascii") as file:
+            return {int(row): str(reason) for row, reason in json.load(file).items()}
+    except (OSError, ValueError, RecursionError, AttributeError):
+        raise NotUsable(f"{BAD} is damaged") from None
+
+
 def _read_about(folder: Path) -> dict:
     try:
-        return unsealed((folder / ABOUT).read_bytes())
+        about = unsealed((folder / ABOUT).read_bytes())
+        return {**about, "blocks": BLOCKS.validate_python(about.get("blocks"))}
     except FileNotFoundError:
         raise NotUsable("it is not finished") from None
     except ValueError:

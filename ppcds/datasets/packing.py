@@ -18,6 +18,7 @@ from tqdm import tqdm
 from ppcds.datasets.csv_split import CSVSplit
 from ppcds.datasets.packed import (
     ABOUT,
+    BAD,
     IMAGES,
     LABELS,
     SIZES,
@@ -44,7 +45,8 @@ def unfinished_folder(folder: Path) -> Path:
 def pack(split: CSVSplit, wanted: dict, folder: Path) -> None:
     """Make `folder`, which must not exist, of what `wanted` describes; it is renamed when all is in it.
 
-    Raises UserError for a broken image, or if images change meanwhile, OSError if it cannot be written.
+    A broken image is noted with its reason, unless split.on_bad_image is "error": then it raises UserError.
+    Raises UserError if images change meanwhile, OSError if it cannot be written.
     """
     unfinished = unfinished_folder(folder)
     height, width = split.size
@@ -57,13 +59,17 @@ def pack(split: CSVSplit, wanted: dict, folder: Path) -> None:
             done[i] = result
             progress.write(sealed({"chunk": i, **result}) + "\n")
             progress.flush()
+    bad = {row: reason for i in sorted(done) for row, reason in done[i]["bad"].items()}
+    if bad and split.on_bad_image == "error":  # found by a run that skips them
+        raise UserError(next(iter(bad.values())))
     if describe_packing(split) != wanted:
         raise UserError(f"{split.root}: images or CSV have changed while they were packed: run it again")
 
     np.save(unfinished / LABELS, split.labels)
     np.save(unfinished / SIZES, np.array([size for i in sorted(done) for size in done[i]["sizes"]], np.int32))
     (unfinished / SOURCES).write_text(json.dumps(split.filenames), encoding="ascii")
-    blocks = {name: [_block(unfinished / name)] for name in (LABELS, SIZES, SOURCES)}
+    (unfinished / BAD).write_text(json.dumps(bad), encoding="ascii")
+    blocks = {name: [_block(unfinished / name)] for name in (LABELS, SIZES, SOURCES, BAD)}
     pixels = [(len(chunks[i]) * row_bytes, done[i]["crc"]) for i in sorted(done)]
     blocks[IMAGES] = [_block(unfinished / IMAGES, header), *pixels]
     with open(unfinished / IMAGES, "rb+") as images:
@@ -84,7 +90,7 @@ def _block(path: Path, length: int | None = None) -> tuple[int, int]:
 def _begin_or_resume(
     unfinished: Path, wanted: dict, chunks: list[range], row_bytes: int
 ) -> tuple[int, dict[int, dict]]:
-    """The length of the array's header, and of what an interrupted run has left {chunk: its crc and sizes}.
+    """The length of the array's header, and {chunk: its crc, sizes and bad} that an interrupted run has left.
 
     What is made of something else is started over. A chunk counts if its pixels have the checksum that was
     noted: the note may have reached the disk before them.
@@ -93,7 +99,7 @@ def _begin_or_resume(
     length = wanted["images"] * row_bytes
     noted = _read_progress(progress, wanted)
     header = images.stat().st_size - length if images.is_file() else 0
-    if not noted or (header, len(chunks)) != (noted[0]["header"], noted[0]["chunks"]):
+    if not noted or (header, len(chunks)) != (noted[0].get("header"), noted[0].get("chunks")):
         shutil.rmtree(unfinished, ignore_errors=True)
         _require_space(unfinished.parent, length)
         unfinished.mkdir()
@@ -103,9 +109,10 @@ def _begin_or_resume(
         noted = [{"wanted": wanted, "header": header, "chunks": len(chunks)}]
     done = {}
     for result in noted[1:]:
-        rows = chunks[result["chunk"]]
-        if crc_of(images, header + rows.start * row_bytes, len(rows) * row_bytes) == result["crc"]:
-            done[result.pop("chunk")] = result
+        with contextlib.suppress(KeyError, IndexError, TypeError):  # of a line that is not ours
+            rows = chunks[result["chunk"]]
+            if crc_of(images, header + rows.start * row_bytes, len(rows) * row_bytes) == result["crc"]:
+                done[result.pop("chunk")] = {key: result[key] for key in ("crc", "sizes", "bad")}
     with written_whole(progress) as temporary:  # without a last line that was cut off
         lines = [noted[0], *({"chunk": i, **result} for i, result in done.items())]
         temporary.write_text("".join(f"{sealed(line)}\n" for line in lines), encoding="ascii")
@@ -118,17 +125,18 @@ def _read_progress(path: Path, wanted: dict) -> list[dict]:
     with contextlib.suppress(FileNotFoundError, ValueError), open(path, encoding="ascii") as lines:
         for line in lines:
             noted.append(unsealed(line))
-    return noted if noted and noted[0]["wanted"] == wanted else []
+    return noted if noted and noted[0].get("wanted") == wanted else []
 
 
 def _pack_chunks(
     split: CSVSplit, images: Path, header: int, chunks: list[range], done: dict[int, dict]
 ) -> Iterator[tuple[int, dict]]:
-    """(number of a chunk, its crc and sizes) as they are written into `images` by a process a core."""
+    """(number of a chunk, its crc, sizes and bad) as they are written into `images` by a process a core."""
     absent = [i for i in range(len(chunks)) if i not in done]
     count = min(available_cores(), len(absent))
     settings = {"images": str(images), "header": header, "root": str(split.root), "size": split.size}
     settings.update(interpolation=split.interpolation, decode=split.decode)
+    settings["skip"] = split.on_bad_image != "error"
     idle: SimpleQueue = SimpleQueue()
 
     def pack_chunk(i: int) -> tuple[int, dict]:

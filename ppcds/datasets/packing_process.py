@@ -24,8 +24,8 @@ HERE = Path(__file__)
 
 
 class PackingProcess:
-    """With settings images (path of the .npy), header (bytes before its rows), root, size, interpolation
-    and decode; used as a context, which ends the process."""
+    """With settings images (path of the .npy), header (bytes before its rows), root, size, interpolation,
+    decode and skip (broken images); used as a context, which ends the process."""
 
     def __init__(self, settings: dict):
         run = (
@@ -49,9 +49,11 @@ class PackingProcess:
         self.process.communicate()
 
     def pack(self, start: int, filenames: list[str]) -> dict:
-        """Write these images as the rows from `start` on; returns `crc` of the rows and `sizes` of the files.
+        """Write these images as the rows from `start` on; returns `crc` of the rows, `sizes` of the files and
+        `bad`, {row: reason} of broken ones, which become zeros.
 
-        Raises UserError if an image is broken or the process has ended, OSError if it cannot write.
+        Raises UserError if the process has ended, or for a broken image if those are not skipped; OSError if
+        it cannot write.
         """
         self._send({"start": start, "filenames": filenames})
         line = self.process.stdout.readline()
@@ -90,20 +92,24 @@ def _pack(task: dict, settings: dict, images: dict, file) -> dict:
     height, width = settings["size"]
     pixels = np.empty((len(task["filenames"]), height, width, 3), np.uint8)
     at_least = (height, width) if settings["decode"] == "fast" else None
-    sizes = []
+    sizes, bad = [], {}
     try:
-        for row, filename in zip(pixels, task["filenames"]):
-            image, size = images["read_image_and_size"](os.path.join(settings["root"], filename), at_least)
-            row[:] = images["resize"](image, (height, width), settings["interpolation"])
+        for row, filename in enumerate(task["filenames"]):
+            path = os.path.join(settings["root"], filename)
+            try:
+                image, size = images["read_image_and_size"](path, at_least)
+                pixels[row] = images["resize"](image, (height, width), settings["interpolation"])
+            except UserError as mistake:
+                if not settings["skip"]:
+                    return {"mistake": str(mistake)}
+                pixels[row], size, bad[task["start"] + row] = 0, (0, 0), str(mistake)
             sizes.append(size)
         file.seek(settings["header"] + task["start"] * height * width * 3)
         file.write(pixels)
         file.flush()
-    except UserError as mistake:
-        return {"mistake": str(mistake)}
     except OSError as error:
         return {"error": [error.errno, error.strerror, settings["images"]]}
-    return {"crc": zlib.crc32(pixels), "sizes": sizes}
+    return {"crc": zlib.crc32(pixels), "sizes": sizes, "bad": bad}
 
 
 if __name__ == "__main__":

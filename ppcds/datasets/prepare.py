@@ -14,6 +14,7 @@ from ppcds.errors import UserError
 
 CIFAR10_FOLDER = "cifar-10-batches-py"
 STL10_NAME = "STL10"
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".rar", ".7z")
 DEFAULT_NAME = "Sports10"  # where the archive has its files at the top, in no folder
 
 
@@ -43,7 +44,7 @@ def place(source: Path, root: Path, name: str | None = None) -> Path:
         wanted = [
             replace(entry, path=entry.path[len(below) :]) for entry in entries if entry.path.startswith(below)
         ]
-        unpack(wanted, folder)
+        unpack(_without_packed(wanted), folder)
     return folder
 
 
@@ -63,9 +64,13 @@ def _place_folder(source: Path, root: Path, name: str | None) -> Path:
     if there.startswith(here + os.sep):
         raise UserError(f"{folder} lies inside {data_set}, which would be copied there: name another --root")
     with archive_entries(data_set) as entries:
-        wanted = [entry for entry in entries if not entry.path.startswith("packed/")]  # made of other files
-        unpack(_stl10_files(entries) if binary else wanted, folder)
+        unpack(_stl10_files(entries) if binary else _without_packed(entries), folder)
     return folder
+
+
+def _without_packed(entries: list[Entry]) -> list[Entry]:
+    """Without packed images, which were made of other files."""
+    return [entry for entry in entries if not entry.path.startswith("packed/")]
 
 
 def _stl10_files(entries: list[Entry]) -> list[Entry]:
@@ -82,8 +87,10 @@ def _find_data_set(source: Path, paths: list[str]) -> str:
     """The one folder among `paths` that holds train_split.csv, "" for the top."""
     found = sorted(path.rpartition("/")[0] for path in paths if path.rpartition("/")[2] == "train_split.csv")
     if not found:
+        inner = next((path for path in paths if path.lower().endswith(ARCHIVES)), None)
+        hint = f"; it holds the archive {inner}: unpack {source} and give that" if inner else ""
         raise UserError(
-            f"{source} holds no train_split.csv: it is not in the layout of Sports10 (data/README.md)"
+            f"{source} holds no train_split.csv: it is not in the layout of Sports10 (data/README.md){hint}"
         )
     if len(found) > 1:
         raise UserError(f"{source} holds several data sets, unpack one of them: {', '.join(found)}")

@@ -6,6 +6,7 @@ import math
 import mmap
 import multiprocessing
 import os
+import signal
 import threading
 import weakref
 from collections import deque
@@ -67,6 +68,7 @@ class ReadingProcesses:
             for process in set(multiprocessing.active_children()).difference(before):
                 process.kill()
             raise
+        self.processes = set(multiprocessing.active_children()).difference(before)
 
     def batches(self) -> Iterator[list[np.ndarray]]:
         """The arrays of each part in turn. Raises what `make` raises, and UserError if a process dies."""
@@ -88,12 +90,20 @@ class ReadingProcesses:
                 yield arrays
                 del arrays
         except BrokenProcessPool:
+            self.pool.shutdown(wait=True)  # until it has ended the other processes too
             raise UserError(
-                "a reading process was ended from outside, perhaps for want of memory: lower "
-                "data.num_workers or data.batch_size"
+                f"a reading process was ended from outside{self._by_signal()}, perhaps for want of memory: "
+                "lower data.num_workers or data.batch_size"
             ) from None
         finally:
             self.pool.shutdown(wait=True, cancel_futures=True)
+
+    def _by_signal(self) -> str:
+        """The signal that has ended a process, in words. The pool ends the rest of them by SIGTERM."""
+        ends = {-(process.exitcode or 0) for process in self.processes}
+        ends = {number for number in ends if number > 0}
+        named = (ends - {signal.SIGTERM} or ends) & set(signal.Signals)
+        return f" by {' and '.join(signal.Signals(number).name for number in sorted(named))}" if named else ""
 
 
 def _bytes_of(layout: Layout) -> int:
@@ -118,6 +128,8 @@ _here: dict = {}  # of a reading process: make, slots
 
 def _start(make: Callable, slots: list[mmap.mmap], parent: int) -> None:
     os.setpgrp()  # a signal to the run's process group is for the run, which then ends its processes
+    for number in (signal.SIGINT, signal.SIGTERM):  # not kept until a step is done, as in the run
+        signal.signal(number, signal.SIG_DFL)
     _here.update(make=make, slots=slots)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
@@ -125,7 +137,7 @@ def _start(make: Callable, slots: list[mmap.mmap], parent: int) -> None:
 def _end_with(parent: int) -> None:
     """End this process when its parent is gone: nobody would give it work or end it."""
     while os.getppid() == parent:
-        wait([multiprocessing.parent_process().sentinel], timeout=5)
+        wait([multiprocessing.parent_process().sentinel], timeout=0.5)
     os._exit(1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,10 @@ class ImageSplit(Dataset):
     split[i] is (list of one array a view, label). All of these are attributes, and so are `rows`: int64 [N],
     the images' numbers in the whole split, of which `take` leaves a part, and `packed`: None, or the packed
     images of the whole split (see packed.py), which are then read instead of the files.
+
+    on_bad_image: what load_batches does with an image that cannot be read: "error" raises, "replace" takes
+    another one for it, "leave out" gives it a label that does not count (see bad_images.py; needs a size).
+    unreadable: {number in the whole split: reason} of those it has met, which parts and copies share.
     """
 
     CLASSES: tuple[str, ...] | None = None  # of a data set that has classes of its own
@@ -62,6 +67,8 @@ class ImageSplit(Dataset):
         self.interpolation = interpolation
         self.decode = decode
         self.packed: PackedImages | None = None
+        self.on_bad_image = "error"
+        self.unreadable: dict[int, str] = {}
 
     def read_image(self, index: int) -> np.ndarray:
         """The image as it is stored: RGB uint8 [H, W, 3]; smaller, but no smaller than `size`, if fast."""
@@ -83,11 +90,24 @@ class ImageSplit(Dataset):
         image = self.read_image(index)
         return image if self.size is None else resize(image, self.size, self.interpolation)
 
-    def load_images(self, indices: list[int]) -> list[np.ndarray] | np.ndarray:
-        """The images of these rows before their views; of one shape [H, W, 3] unless size is None."""
+    def load_images(
+        self, indices: list[int], otherwise: Callable[[int, UserError], np.ndarray] | None = None
+    ) -> list[np.ndarray] | np.ndarray:
+        """The images of these rows before their views; of one shape [H, W, 3] unless size is None.
+
+        otherwise(place, error): gives the image in the place of one that cannot be read; None: it is raised.
+        """
         if self.packed is not None:
-            return self.packed.read(self.rows[indices])
-        return [self.load_image(index) for index in indices]
+            return self.packed.read(self.rows[indices], otherwise)
+        images = []
+        for place, index in enumerate(indices):
+            try:
+                images.append(self.load_image(index))
+            except UserError as error:
+                if otherwise is None:
+                    raise
+                images.append(otherwise(place, error))
+        return images
 
     def __getitem__(self, index: int) -> tuple[list[np.ndarray], int]:
         image = self.load_image(index)

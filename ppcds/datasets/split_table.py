@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ppcds.datasets.table_file import read_table
 from ppcds.errors import UserError
 from ppcds.options import did_you_mean
 
-COLUMNS = ["filename", "class"]
 SHOWN = 10  # problems a message lists; the rest is counted
 
 
 def class_names(root: Path) -> tuple[str, ...]:
     """The sorted class names of `root`/train_split.csv."""
-    names = tuple(sorted(set(read_table(root, "train")["class"]) - {""}))
+    names = tuple(sorted(set(read_table(root, "train")["class"].unique()) - {""}))
     if not names:
         raise UserError(f"{root / 'train_split.csv'} names no class in any row")
     return names
@@ -29,62 +30,74 @@ def read_split(
 ) -> tuple[list[str], np.ndarray]:
     """Filenames (relative to `root`, with forward slashes) and labels (int64 [N], -1 for a blank class).
 
-    Raises UserError for a missing file or column, or with all rows whose class is unknown (or blank, unless
-    `blank_allowed`) or whose image is missing or outside `root`.
+    Warns of files that several rows name. Raises UserError for a missing file or column, or with all rows
+    whose class is unknown (or blank, unless `blank_allowed`) or another one than an earlier row has for the
+    same file, or whose image is missing or outside `root`.
     """
     table = read_table(root, split)
-    ids = {name: i for i, name in enumerate(classes)}
-    if blank_allowed:
-        ids[""] = -1
+    names = table["class"]
+    numbers = pd.Index([*classes, *([""] if blank_allowed else [])]).get_indexer(names)
+    labels = np.where(numbers == len(classes), -1, numbers).astype(np.int64)
+    filenames = table["filename"].tolist()
     folders = Folders(root)
-    filenames, labels, problems = [], [], []
-    for line, filename, name in zip(table.index, table["filename"], table["class"]):
-        filename = filename.replace("\\", "/")
-        mistake = folders.mistake(filename)
-        if mistake:
-            problems.append(f"line {line}: {mistake}")
-        if name not in ids:
-            unknown = f"unknown class {name!r}{did_you_mean(name, classes)}" if name else "no class"
+    named = set(filenames)
+    repeated = table.iloc[:0] if len(named) == len(filenames) else table
+    missing = folders.missing(named)
+    two_classes = contradictions(repeated)
+    faulty = numbers < 0
+    if missing or two_classes:
+        faulty |= table["filename"].isin(missing | set(two_classes)).to_numpy()
+    problems: list[str] = []
+    for row in np.flatnonzero(faulty):
+        filename, name, line = filenames[row], names.iloc[row], table.index[row]
+        if filename in missing:
+            problems.append(f"line {line}: {folders.mistake(filename)}" if len(problems) < SHOWN else "")
+        if numbers[row] < 0:
+            unknown = f"unknown class {shown(name)}{did_you_mean(name, classes)}" if name else "no class"
             problems.append(f"line {line}: {unknown}")
-        filenames.append(filename)
-        labels.append(ids.get(name, -1))
+        if line in two_classes.get(filename, {}):
+            problems.append(f"line {line}: {two_classes[filename][line]}")
     if problems:
         raise UserError(_report(f"{split}_split.csv", problems))
-    return filenames, np.asarray(labels, np.int64)
-
-
-def read_table(root: Path, split: str) -> pd.DataFrame:
-    """The CSV's columns as stripped strings; the index is the line in the file. Blank lines are left out."""
-    path = root / f"{split}_split.csv"
-    if not root.is_dir():
-        raise UserError(f"no folder {root}: expected the one that holds {path.name}")
-    if not path.is_file():
-        raise UserError(f"no file {path}: expected a CSV with the columns filename,class")
-    try:
-        table = pd.read_csv(
-            path,
-            dtype=str,
-            keep_default_na=False,  # a class may be called "NA"
-            skip_blank_lines=False,  # lines are counted
-            index_col=False,
-            skipinitialspace=True,
-            encoding="utf-8-sig",
+    rows = repeated_rows(repeated)
+    if rows:
+        filename, lines = next(iter(rows.items()))
+        warnings.warn(
+            f"{split}_split.csv names {len(rows)} files in several rows, each of which counts; the first "
+            f"is {shown(filename)} on {lines}",
+            stacklevel=2,
         )
-    except pd.errors.EmptyDataError:
-        raise UserError(f"{path} is empty: expected a first line filename,class and a row an image") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(_unreadable(path, str(error))) from error
-    table.columns = table.columns.str.strip()
-    missing = [column for column in COLUMNS if column not in table.columns]
-    if missing:
-        found = ", ".join(table.columns)
-        raise UserError(f"{path.name} line 1: no column {' and '.join(missing)}; found {found} in {root}")
-    table = table[COLUMNS].apply(lambda column: column.str.strip())
-    table.index += 2  # the first row is on line 2
-    table = table[(table != "").any(axis=1)]
-    if table.empty:
-        raise UserError(f"{path} has no rows")
-    return table
+    return filenames, labels
+
+
+def repeated_rows(table: pd.DataFrame) -> dict[str, str]:
+    """{filename: "lines 3, 9"} of the files that several rows name."""
+    again = table[table["filename"].duplicated(keep=False)]
+    return {
+        filename: f"lines {', '.join(map(str, lines[:SHOWN]))}{', ...' if len(lines) > SHOWN else ''}"
+        for filename, lines in again.groupby("filename", sort=False).groups.items()
+    }
+
+
+def contradictions(table: pd.DataFrame) -> dict[str, dict[int, str]]:
+    """{filename: {line: what is wrong}} of the rows whose class is not that of an earlier row of the file.
+
+    A row without a class contradicts none.
+    """
+    labelled = table[table["class"] != ""]
+    again = labelled[labelled["filename"].duplicated(keep=False)]
+    found: dict[str, dict[int, str]] = {}
+    for filename, rows in again.groupby("filename", sort=False):
+        first, line = rows["class"].iloc[0], rows.index[0]
+        for other, name in rows["class"][rows["class"] != first].items():
+            said = f"{shown(filename)} is class {shown(name)} here, and {shown(first)} on line {line}"
+            found.setdefault(filename, {})[other] = said
+    return found
+
+
+def shown(name: str) -> str:
+    """A name in a message."""
+    return repr(name) if len(name) <= 200 else f"{name[:200]!r}..."
 
 
 class Folders:
@@ -93,46 +106,45 @@ class Folders:
     def __init__(self, root: Path):
         self.root = root
         self.real_root = os.path.realpath(root)
-        self.listings: dict[str, tuple[set, set]] = {}
+
+    def missing(self, missing: set[str]) -> set[str]:
+        """Those filenames that are no file under the root, or one outside it by a link. Uses up the set."""
+        for folder in {filename.rpartition("/")[0] for filename in missing}:
+            if not _leaves(folder) and os.path.isdir(self.root / folder):
+                self._cross_out(folder, missing)
+        return missing
 
     def mistake(self, filename: str) -> str:
-        """What is wrong with a row's file, or nothing."""
+        """What is wrong with a file that is missing."""
         if not filename:
             return "no filename"
         if filename.startswith("/") or re.match("[A-Za-z]:", filename):
-            return f"{filename!r} is not relative to {self.root}"
-        folder, _, name = filename.rpartition("/")
-        if folder not in self.listings:
-            self.listings[folder] = self._list(folder)
-        files, leaving = self.listings[folder]
-        if name == ".." or ".." in folder.split("/") or name in leaving:
-            return f"{filename!r} leaves {self.root}"
-        return "" if name in files else f"{filename!r} not found under {self.root}"
+            return f"{shown(filename)} is not relative to {self.root}"
+        if _leaves(filename):
+            return f"{shown(filename)} leaves {self.root}"
+        path = self.root / filename
+        if os.path.exists(path) and not self._holds(os.path.realpath(path)):
+            return f"{shown(filename)} leaves {self.root}"
+        hint = " (no line is a comment)" if filename.startswith("#") else ""
+        return f"{shown(filename)} not found under {self.root}{hint}"
 
-    def _list(self, folder: str) -> tuple[set, set]:
-        """Names of the files in a folder, and of those that are outside the root by a link."""
-        files, leaving = set(), set()
-        if ".." in folder.split("/") or not os.path.isdir(self.root / folder):
-            return files, leaving
-        outside = not self._holds(os.path.join(os.path.realpath(self.root / folder), ""))
+    def _cross_out(self, folder: str, missing: set[str]) -> None:
+        if not self._holds(os.path.join(os.path.realpath(self.root / folder), "")):
+            return
+        below = f"{folder}/" if folder else ""
         with os.scandir(self.root / folder) as entries:
             for entry in entries:
-                if outside or (entry.is_symlink() and not self._holds(os.path.realpath(entry.path))):
-                    leaving.add(entry.name)
-                elif entry.is_file():
-                    files.add(entry.name)
-        return files, leaving
+                if entry.is_symlink() and not self._holds(os.path.realpath(entry.path)):
+                    continue
+                if entry.is_file():
+                    missing.discard(below + entry.name)
 
     def _holds(self, path: str) -> bool:
         return path.startswith(os.path.join(self.real_root, ""))
 
 
-def _unreadable(path: Path, reason: str) -> str:
-    uneven = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", reason)
-    if uneven:
-        expected, line, found = uneven.groups()
-        return f"{path.name} line {line} has {found} fields, not {expected}: quote a name that has a comma"
-    return f"{path} is not a CSV in UTF-8: {' '.join(reason.split())}"
+def _leaves(path: str) -> bool:
+    return path.startswith("/") or ".." in path.split("/") or bool(re.match("[A-Za-z]:", path))
 
 
 def _report(file: str, problems: list[str]) -> str:

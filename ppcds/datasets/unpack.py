@@ -11,10 +11,10 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from ppcds.datasets.archive import Entry
+from ppcds.datasets.archive_names import UNFINISHED
 from ppcds.errors import UserError
 
 CHUNK = 1 << 20  # bytes
-UNFINISHED = ".prepare_data.part"  # the file being written, under the target
 
 
 def unpack(entries: list[Entry], target: Path) -> None:

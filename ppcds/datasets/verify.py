@@ -5,24 +5,24 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
-from tqdm import tqdm
+import pandas as pd
 
-from ppcds.datasets.images import IMAGE_SUFFIXES, read_image
-from ppcds.datasets.split_table import Folders, read_table
+from ppcds.datasets.image_check import check_images, copies, first_of_each
+from ppcds.datasets.images import IMAGE_SUFFIXES
+from ppcds.datasets.split_table import Folders, contradictions, repeated_rows
 from ppcds.datasets.sports10 import Sports10
 from ppcds.datasets.stl10 import STL10, find_folder
-from ppcds.errors import UserError
+from ppcds.datasets.table_file import read_table
 from ppcds.files import written_whole
 from ppcds.options import did_you_mean
-from ppcds.runtime import available_cores
 
 SPLITS = ("train", "val")
 SUMMARY = "prepare_summary.json"
-SHOWN = 10  # of the files that a list of the printed summary names
+FAULTS = ("broken", "missing", "unknown_classes", "two_classes")
+REMARKS = ("repeated_rows", "copies", "in_both_splits", "not_listed")
 
 
 def verify(folder: Path) -> dict:
@@ -31,7 +31,10 @@ def verify(folder: Path) -> dict:
     splits: of each the number of images, also by class.  sizes: min, median and max of width and height in
     pixels, and the most common ones.  broken, missing: {filename: reason}.  unknown_classes: {class: reason}
     of what val has and train lacks ("" is no class), and in a folder Sports10 of what is none of its ten.
-    not_listed: image files that no CSV has.  in_both_splits: filenames that train and val share.
+    two_classes: {filename: reason} of files that rows of one CSV give different classes.
+    repeated_rows: {filename: reason} of files that several rows of one CSV name.  copies: {filename: reason}
+    of files whose bytes are those of another file of the same CSV.  in_both_splits: of files of val whose
+    bytes train has too, under whatever name.  not_listed: image files that no CSV has.
     Of STL-10, whose images need no decoding, the sizes of the files and the labels are checked.
     Raises UserError if a CSV is missing or is none, or if a file of STL-10 is not whole.
     """
@@ -41,27 +44,53 @@ def verify(folder: Path) -> dict:
     return summary
 
 
+def count_faults(summary: dict) -> int:
+    """Of what training would refuse."""
+    return sum(len(summary[kind]) for kind in FAULTS)
+
+
 def _summary_of_csvs(folder: Path) -> dict:
     tables = {split: read_table(folder, split) for split in SPLITS}
-    names = {split: table["filename"].str.replace("\\", "/", regex=False) for split, table in tables.items()}
+    names = {split: table["filename"].unique().tolist() for split, table in tables.items()}
     listed = list(dict.fromkeys(name for split in SPLITS for name in names[split]))
     folders = Folders(folder)
-    missing = {name: reason for name in listed if (reason := folders.mistake(name))}
-    sizes, broken = _decode_all(folder, [name for name in listed if name not in missing])
-    normal = {os.path.normpath(name) for name in listed}
+    absent = folders.missing(set(listed))
+    missing = {name: folders.mistake(name) for name in listed if name in absent}
+    checked = check_images(folder, [name for name in listed if name not in missing])
     classes = {split: dict(sorted(Counter(table["class"]).items())) for split, table in tables.items()}
     return {
         "images": len(listed),
         "splits": {
             split: {"images": len(table), "classes": classes[split]} for split, table in tables.items()
         },
-        "sizes": _size_summary(sizes),
-        "broken": broken,
+        "sizes": _size_summary(checked.sizes),
+        "broken": checked.broken,
         "missing": missing,
         "unknown_classes": _unknown_classes(classes, folder.name),
-        "not_listed": [name for name in _image_files(folder) if os.path.normpath(name) not in normal],
-        "in_both_splits": sorted(set(names["train"]) & set(names["val"])),
+        "not_listed": sorted(set(_image_files(folder)) - set(listed)),
+        **_said_twice(tables, names, checked.digests),
     }
+
+
+def _said_twice(
+    tables: dict[str, pd.DataFrame], names: dict[str, list[str]], digests: dict[str, bytes]
+) -> dict[str, dict[str, str]]:
+    """The entries two_classes, repeated_rows, copies and in_both_splits of the summary."""
+    found: dict[str, dict[str, str]] = {"two_classes": {}, "repeated_rows": {}, "copies": {}}
+    class_of, originals = {}, {}
+    for split, table in tables.items():
+        csv = f"{split}_split.csv"
+        for name, lines in contradictions(table).items():
+            found["two_classes"][name] = "; ".join(f"{csv} line {n}: {said}" for n, said in lines.items())
+        for name, lines in repeated_rows(table).items():
+            found["repeated_rows"][name] = f"{name}: {lines} of {csv}"
+        class_of[split] = dict(zip(table["filename"], table["class"]))
+        originals[split] = first_of_each(digests, names[split])
+        own = class_of[split]
+        found["copies"].update(copies(digests, names[split], originals[split], own, own))
+    both = {name: f"{name} is in both" for name in names["val"] if name in class_of["train"]}
+    both.update(copies(digests, names["val"], originals["train"], class_of["val"], class_of["train"]))
+    return {**found, "in_both_splits": dict(sorted(both.items()))}
 
 
 def _summary_of_stl10(folder: Path) -> dict:
@@ -75,11 +104,7 @@ def _summary_of_stl10(folder: Path) -> dict:
         "images": images,
         "splits": splits,
         "sizes": _size_summary(Counter({(96, 96): images})),
-        "broken": {},
-        "missing": {},
-        "unknown_classes": {},
-        "not_listed": [],
-        "in_both_splits": [],
+        **{kind: {} for kind in (*FAULTS, *REMARKS)},
     }
 
 
@@ -98,30 +123,6 @@ def _unknown_classes(classes: dict[str, dict[str, int]], folder: str) -> dict[st
     return unknown
 
 
-def _decode_all(folder: Path, filenames: list[str]) -> tuple[Counter, dict[str, str]]:
-    """Counts of the (width, height) of the sound images, and {filename: reason} of the others."""
-
-    def decode(filename: str) -> tuple[int, int] | str:
-        try:
-            return read_image(folder / filename).shape[1::-1]
-        except UserError as error:
-            return str(error)
-
-    sizes, broken = Counter(), {}
-    # threads, not processes: OpenCV decodes outside Python's lock, and no worker has to load Paddle
-    pool = ThreadPoolExecutor(available_cores())
-    try:
-        results = tqdm(pool.map(decode, filenames), total=len(filenames), desc="Verifying", unit="image")
-        for filename, result in zip(filenames, results):
-            if isinstance(result, str):
-                broken[filename] = result
-            else:
-                sizes[result] += 1
-    finally:
-        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for the rest
-    return sizes, broken
-
-
 def _size_summary(sizes: Counter) -> dict:
     summary = {}
     for axis, name in enumerate(("width", "height")):
@@ -133,33 +134,9 @@ def _size_summary(sizes: Counter) -> dict:
 
 
 def _image_files(folder: Path) -> list[str]:
+    """Their names below the folder; bytes that are no UTF-8 as escapes."""
     found = []
     for parent, _, files in os.walk(folder):
         inner = Path(parent).relative_to(folder)
         found += [(inner / file).as_posix() for file in files if file.lower().endswith(IMAGE_SUFFIXES)]
-    return sorted(found)
-
-
-def report(summary: dict) -> str:
-    """The summary as text: a table of images by class, the sizes, and what is wrong."""
-    splits = summary["splits"]
-    classes = sorted({name for split in splits.values() for name in split["classes"]})
-    widest = max(len(name) for name in [*classes, "unlabelled"])
-    lines = [" " * widest + "".join(f"{split:>9}" for split in splits)]
-    for name in classes:
-        counts = "".join(f"{split['classes'].get(name, 0):>9}" for split in splits.values())
-        lines.append(f"{name or 'unlabelled':<{widest}}{counts}")
-    lines.append(f"{'all':<{widest}}" + "".join(f"{split['images']:>9}" for split in splits.values()))
-    sizes = summary["sizes"]
-    for axis in ("width", "height"):
-        if axis in sizes:
-            lines.append("{0:<8}{min} to {max} pixels, median {median:g}".format(axis, **sizes[axis]))
-    common = ", ".join(f"{size} ({count})" for size, count in sizes["most_common"].items())
-    lines.append(f"most common sizes: {common or 'none'}")
-    for title in ("broken", "missing", "unknown_classes", "not_listed", "in_both_splits"):
-        lines.append(f"{title.replace('_', ' ')}: {len(summary[title])}")
-        reasons = summary[title].values() if isinstance(summary[title], dict) else summary[title]
-        lines += [f"  {reason}" for reason in list(reasons)[:SHOWN]]
-        if len(summary[title]) > SHOWN:
-            lines.append(f"  ... and {len(summary[title]) - SHOWN} more, all in {SUMMARY}")
-    return "\n".join(lines)
+    return [name.encode("utf-8", "backslashreplace").decode() for name in found]

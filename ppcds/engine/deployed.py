@@ -12,21 +12,21 @@ from ppcds.methods import METHODS
 from ppcds.models import build_encoder, build_network
 from ppcds.models.processor_conv import use_onednn
 from ppcds.options import did_you_mean
-from ppcds.weights import first_not_finite, load_weights, read_metadata, set_weights
+from ppcds.weights import load_weights, read_metadata, require_fit, set_weights
 
 
 def load_deployed(recipe: Recipe, num_classes: int, weights: str | os.PathLike) -> paddle.nn.Layer:
     """The recipe's network with the weights of a file, in evaluation mode: images -> logits, or features
     where the recipe's method learns a representation (an Encoder).
 
-    Raises UserError if the file is a checkpoint or another network's, or holds numbers that are not finite.
+    Raises UserError if the file is a checkpoint or another network's, or holds numbers that are not finite;
+    before the network takes any memory, which a recipe beside the file may ask for without end.
     """
     if "state" in read_metadata(weights):
         raise UserError(f"{weights} is a checkpoint to resume from: use the best_model.pdparams beside it")
     arrays = load_weights(weights)
-    broken = first_not_finite(arrays)
-    if broken:
-        raise UserError(f"{weights}: {broken} holds numbers that are not finite: train again")
+    with paddle.LazyGuard():  # layers without weights
+        require_fit(build_deployed(recipe, num_classes), arrays, weights)
     network = use_onednn(build_deployed(recipe, num_classes))
     set_weights(network, arrays, weights)
     network.eval()

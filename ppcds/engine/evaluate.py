@@ -11,9 +11,10 @@ from paddle.io import DataLoader
 from scipy.special import log_softmax
 
 from ppcds.config import Recipe
+from ppcds.datasets.bad_images import readable
 from ppcds.datasets.loader import batches_of, load_batches
 from ppcds.datasets.split import ImageSplit
-from ppcds.distributed import gather_batches, num_ranks, rank, read_together
+from ppcds.distributed import gather_batches, num_ranks, rank, read_together, together
 from ppcds.engine.features import extract_features, outputs_of
 from ppcds.engine.knn import knn_accuracy
 from ppcds.errors import UserError
@@ -67,6 +68,7 @@ class Evaluation:
             )
         self.train_split = copy.copy(train_split)
         self.train_split.views = train_split.views[:1]
+        self.train_split.on_bad_image = eval_split.on_bad_image
         if recipe.run.train_accuracy == "clean":
             self.train_split.views = eval_split.views
         if representation:
@@ -80,7 +82,8 @@ class Evaluation:
     def measure(self, network: paddle.nn.Layer, epoch: int, check: Callable[[], None]) -> dict[str, float]:
         """train_accuracy, eval_accuracy, eval_loss; eval_accuracy_ten_batches if the recipe asks for it.
 
-        Several ranks share the images, and every one learns what is found of all of them.
+        Several ranks share the images, and every one learns what is found of all of them. Images that cannot
+        be read are left out, if data.on_bad_image says so.
         """
         data, seed = self.recipe.data, self.recipe.run.seed
         extract = extract_features if self.representation else predict_logits
@@ -89,8 +92,9 @@ class Evaluation:
             shared = np.pad(rows, (0, -len(rows) % num_ranks()), mode="edge")  # equally, and cut off below
             batches = [shared[b].tolist() for b in batches_of(len(shared), data.batch_size, drop_last=False)]
             own = load_batches(split, batches, data.num_workers, seed, epoch, 0, rank(), num_ranks())
-            found, sizes = extract(network, read_together(own), check), [len(batch) for batch in batches]
-            return tuple(gather_batches(array, sizes)[: len(rows)] for array in found)
+            found = together(lambda: extract(network, read_together(own), check))
+            sizes = [len(batch) for batch in batches]
+            return readable(*(gather_batches(array, sizes)[: len(rows)] for array in found))
 
         eval_rows, found = np.arange(len(self.eval_split)), {}
         if self.representation:

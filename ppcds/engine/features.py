@@ -14,13 +14,15 @@ from sklearn.preprocessing import normalize
 from tqdm import tqdm
 
 from ppcds.config import Recipe
+from ppcds.datasets.bad_images import readable
 from ppcds.datasets.loader import batches_of, load_batches
 from ppcds.datasets.packed import digest_files
 from ppcds.datasets.split import ImageSplit
+from ppcds.engine.unreadable import Unreadable
 from ppcds.errors import UserError
-from ppcds.files import written_whole
 from ppcds.losses.embeddings import rank_of_gram
 from ppcds.models import Encoder
+from ppcds.weights import checksum, load_weights, read_metadata, save_weights
 
 Batches = Iterable[tuple[list[paddle.Tensor], paddle.Tensor]]
 Features = tuple[np.ndarray, np.ndarray]  # features [N, D] float32, labels [N] int64
@@ -102,7 +104,7 @@ def fingerprint(network: paddle.nn.Layer, split: ImageSplit, recipe: Recipe, hea
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
         digest.update(array.tobytes())
     shown = {"size": split.size, "interpolation": split.interpolation, "decode": split.decode}
-    shown["view"] = recipe.views.eval
+    shown.update(view=recipe.views.eval, on_bad_image=split.on_bad_image)
     settings = [recipe.model.model_dump(mode="json"), head_layer, shown, os.path.abspath(split.root)]
     digest.update(json.dumps(settings, default=str).encode())
     if hasattr(split, "filenames"):  # not every layout has a file an image
@@ -115,27 +117,28 @@ def fingerprint(network: paddle.nn.Layer, split: ImageSplit, recipe: Recipe, hea
 def cached_features(
     path: str | os.PathLike, key: str, make: Callable[[], Features], say: Callable[[str], None] = print
 ) -> Features:
-    """The features kept in `path` (.npz) under `key`, else those of `make()`, which are then kept there.
+    """The features kept in `path` (.safetensors) under `key`, else those of `make()`, which are then kept.
 
     A file of another key, or a damaged one, is made anew, and `say` told; so it is if nothing can be kept.
     """
     path = Path(path)
     if path.exists():
         try:
-            with np.load(path, allow_pickle=False) as file:
-                kept, features, labels = str(file["key"]), file["features"], file["labels"]
-        except Exception as error:  # a damaged archive can raise almost any of them
-            say(f"{path} is damaged ({' '.join(str(error).split())}): the features are extracted anew")
+            about, arrays = read_metadata(path), load_weights(path)
+            if about.get("checksum") != checksum(arrays) or set(arrays) != {"features", "labels"}:
+                raise UserError(f"{path}: its checksum does not agree")
+        except UserError as error:
+            say(f"{error}: it is damaged, the features are extracted anew")
         else:
-            if kept == key and features.ndim == 2 and labels.shape == features.shape[:1]:
-                return features, labels
+            if about.get("key") == key:
+                return arrays["features"], arrays["labels"]
             say(f"{path} is of other weights, images or views: the features are extracted anew")
     features, labels = make()
     try:
-        with written_whole(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, key=np.array(key), features=features, labels=labels)
+        arrays = {"features": features, "labels": labels}
+        save_weights(arrays, path, {"key": key, "checksum": checksum(arrays)})
     except OSError as error:
-        say(f"the features are not kept: cannot write {path}: {error.strerror}")
+        say(f"the features are not kept: {error}")
     return features, labels
 
 
@@ -144,16 +147,20 @@ def features_of_split(
 ) -> Features:
     """The features of a whole split, from `path` if it holds them, else extracted with a bar and kept there.
 
-    head_layer: as in extract_features.
+    head_layer: as in extract_features.  Without images that cannot be read, if data.on_bad_image says so.
     Raises UserError if the split is empty, or if the network has no such layer.
     """
     if not len(split):
         raise UserError(f"{split.root}: there are no images to extract features of; has train any class?")
 
     def make() -> Features:
+        unreadable = Unreadable(split)
         batches = batches_of(len(split), recipe.data.batch_size, drop_last=False)
         loader = load_batches(split, batches, recipe.data.num_workers, recipe.run.seed)
         with tqdm(loader, path.stem, total=len(batches), unit="batch", leave=False, disable=None) as bar:
-            return extract_features(network, bar, head_layer=head_layer)
+            found = readable(*extract_features(network, bar, head_layer=head_layer))
+        unreadable.tell(print)
+        unreadable.count(print)
+        return found
 
     return cached_features(path, fingerprint(network, split, recipe, head_layer), make)

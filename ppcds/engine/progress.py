@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+from collections.abc import Callable
 
 from tqdm import tqdm
 
@@ -46,8 +47,7 @@ class Progress:
         loss = f"loss {parts['loss']:.4f}"
         terms = " ".join(f"{name} {value:.4f}" for name, value in parts.items() if name != "loss")
         costs = self.clock.report()
-        self.bar.update()  # terms last: a narrow terminal cuts the end
-        self.bar.set_postfix_str(f"{loss} lr {rate:g} {costs} {terms}", refresh=False)
+        self._show(f"{loss} lr {rate:g} {costs} {terms}")  # terms last: a narrow terminal cuts the end
         if step % self.recipe.run.log_steps and step != self.steps:
             return
         line = f"epoch {epoch + 1}/{self.epochs} step {step}/{self.steps} lr {rate:g} {loss} {terms} {costs}"
@@ -59,6 +59,13 @@ class Progress:
         self.log.scalars(epoch * self.steps + step, scalars)
         self.clock.forget()
 
+    def _show(self, shown: str) -> None:
+        try:
+            self.bar.update()
+            self.bar.set_postfix_str(shown, refresh=False)
+        except OSError:  # the terminal has gone
+            self.bar.disable = True
+
     def epoch_done(self, row: dict[str, float], is_best: bool) -> None:
         """Tell of an epoch: its loss and accuracies, `row` as in metrics.csv; VisualDL has eval_loss too."""
         told = {name: value for name, value in row.items() if name == "train_loss" or "accuracy" in name}
@@ -69,6 +76,19 @@ class Progress:
         measured = [name for name in row if name == "train_accuracy" or name.startswith("eval_")]
         tags = {name.replace("_", "/", 1): row[name] for name in measured}  # eval/accuracy
         self.log.scalars(row["epoch"] * self.steps, tags)
+
+
+def told_before(epoch: int, done: int, steps: int) -> Callable[[str, int], bool]:
+    """Of VisualDL's (tag, step): whether a run of `steps` batches an epoch has told it, and will not again.
+
+    That is behind it after `epoch` epochs and `done` steps of the next, which may still have to be evaluated.
+    """
+
+    def told(tag: str, step: int) -> bool:
+        of_epoch = tag == "train/accuracy" or tag.startswith("eval/")
+        return step <= epoch * steps + (0 if of_epoch else done)
+
+    return told
 
 
 def _is_level(name: str) -> bool:

@@ -20,6 +20,6 @@ def measure_run(recipe: Recipe, trained: bool) -> dict:
     network = Trainer(recipe, resume=trained).method.deployed()
     features = []
     for name, split in zip(("train", "val"), build_probe_splits(recipe)):
-        kept = Path(recipe.run.output_dir, f"{'last' if trained else 'first'}_features_{name}.npz")
+        kept = Path(recipe.run.output_dir, f"{'last' if trained else 'first'}_features_{name}.safetensors")
         features.append(features_of_split(network, split, path=kept, recipe=recipe))
     return measure_representation(*features, [1.0], recipe.data.subset_seed, recipe.run.seed)

@@ -6,7 +6,8 @@ import inspect
 import json
 import signal
 import time
-from collections.abc import Collection, Sequence
+import traceback
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -28,12 +29,27 @@ from ppcds.transforms.build import build_view
 LEFT_BEHIND = ("best_model.pdparams", "last_model.pdparams", "latest.safetensors")  # by a run, in its folder
 
 
-def run_series(recipes: list[Recipe]) -> None:
+def run_series(recipes: list[Recipe]) -> dict[str, str]:
     """Train each recipe in its folder, in this order.
 
-    What can be seen to be wrong with any of them is said before the first is trained. Raises Stopped, after
-    saving, on SIGINT or SIGTERM; the same call then goes on from there.
+    What can be seen to be wrong with any of them is said before the first is trained. A run that fails all
+    the same does not keep the others from being trained: {its run.output_dir: why} is returned.
+    Raises Stopped, after saving, on SIGINT or SIGTERM; the same call then goes on from there.
     """
+    failed = {}
+
+    def remember(recipe: Recipe, error: Exception) -> None:
+        said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        if not isinstance(error, UserError):
+            traceback.print_exception(type(error), error, error.__traceback__)
+        print(f"{recipe.run.output_dir}: failed: {said}")
+        failed[recipe.run.output_dir] = said
+
+    _train_in_turn(recipes, remember)
+    return failed
+
+
+def _train_in_turn(recipes: list[Recipe], on_failure: Callable[[Recipe, Exception], None]) -> None:
     folders = [Path(recipe.run.output_dir) for recipe in recipes]
     for folder in folders:
         if folders.count(folder) > 1:
@@ -55,20 +71,26 @@ def run_series(recipes: list[Recipe]) -> None:
         except (Stopped, KeyboardInterrupt) as stop:  # the latter between two runs, where nothing is lost
             print(f"Stopped in run {number} of {len(recipes)}: the same command goes on from here.")
             raise stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT) from None
+        except Exception as error:
+            on_failure(recipe, error)
 
 
 def run_chain(steps: Sequence[Step], recipes: list[Recipe]) -> None:
-    """`run_series` of a chain's recipes, as plan_chain gives them.
+    """`run_series` of a chain's recipes, as plan_chain gives them; it ends with the first run that fails.
 
     Raises UserError if a run was begun before the one it starts from was finished: its start was another.
     """
+
+    def end(recipe: Recipe, error: Exception) -> None:
+        raise error
+
     for step, before, after in zip(steps[1:], recipes, recipes[1:]):
         if step.starts_from and epochs_done(after) is not None and not is_finished(before):
             raise UserError(
                 f"{after.run.output_dir} started from other weights than {before.run.output_dir} will end "
                 "with: move it away, or name other folders"
             )
-    run_series(recipes)
+    _train_in_turn(recipes, end)
 
 
 def is_finished(recipe: Recipe) -> bool:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ppcds.config import Recipe
 from ppcds.datasets.build import build_eval_split, build_held_back_split, build_train_split
 from ppcds.datasets.loader import load_batches, train_batches
 from ppcds.distributed import lost_ranks_in_words, num_ranks, once_for_all, rank, read_together
-from ppcds.engine.checkpoint import TrainState, load_checkpoint, save_checkpoint
+from ppcds.engine.checkpoint import TrainState, load_checkpoint, read_checkpoint, save_checkpoint
+from ppcds.engine.checkpoint_files import LATEST, best_until, go_back, keep_epoch
 from ppcds.engine.evaluate import Evaluation
 from ppcds.engine.frozen import checksums
 from ppcds.engine.guards import warnings_about
 from ppcds.engine.introduction import introduce, rehearse, show_views
 from ppcds.engine.optimizers import build_optimizer
-from ppcds.engine.progress import Progress
+from ppcds.engine.progress import Progress, told_before
+from ppcds.engine.recipe_changes import describe_changes
 from ppcds.engine.run_folder import RunFolder
-from ppcds.engine.run_log import RunLog, open_log
+from ppcds.engine.run_log import RunLog, SilentLog, open_log
 from ppcds.engine.schedules import learning_rate
 from ppcds.engine.sharing import describe_sharing, require_same_start, share_batches
 from ppcds.engine.step import TrainStep
 from ppcds.engine.stop import Stopped, StopRequest
+from ppcds.engine.unreadable import Unreadable
 from ppcds.errors import UserError
 from ppcds.methods.build import build_method
 from ppcds.runtime import seed_step
@@ -35,10 +39,21 @@ class Trainer:
     when it is read.
     """
 
-    def __init__(self, recipe: Recipe, resume: bool = False) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        resume: bool = False,
+        checkpoint: Path | None = None,
+        allow_change: Collection[str] = (),
+    ) -> None:
+        """checkpoint: of the run's folder, to go on from instead of the latest.
+
+        allow_change: keys of the recipe that may have changed, see recipe_changes.
+        """
         self.recipe = recipe
         self.folder = Path(recipe.run.output_dir)
-        self.latest = self.folder / "latest.safetensors"
+        self.latest = self.folder / LATEST
+        self.checkpoint = checkpoint or self.latest
         self.eval_split = build_held_back_split(recipe) if recipe.data.hold_back else build_eval_split(recipe)
         recipe.data.classes = list(self.eval_split.classes)
         seed_step(recipe.run.seed)  # the first weights
@@ -56,13 +71,19 @@ class Trainer:
         self.state = TrainState(frozen=checksums(self.method.frozen()), ranks=num_ranks())
         self.resume = resume
         if resume:
-            self.state = load_checkpoint(self.latest, recipe, self.method, self.optimizer)
+            self.state = load_checkpoint(
+                self.checkpoint, recipe, self.method, self.optimizer, self.steps, allow_change
+            )
+            self.changed = describe_changes(read_checkpoint(self.checkpoint)[1], recipe)
+            if self.checkpoint != self.latest and not best_until(self.checkpoint):
+                self.state.best = TrainState.best  # what was best then is not there any more
             self.step.precision.restore(self.state.scaler)
             self._require_frozen()
+        self.unreadable = Unreadable(self.train_split, self.eval_split)
         self.stop = StopRequest()
-        self.warned: set[str] = set()
-        self.log: RunLog | None = None
+        self.log: RunLog = SilentLog()  # until the folder is held
 
+    @lost_ranks_in_words()
     def train(self) -> dict[str, float]:
         """Run to the last epoch and return the last row of metrics.csv.
 
@@ -71,20 +92,31 @@ class Trainer:
         require_same_start(self.method, self.train_split)
         rehearse(self.method, self.train_split, self.eval_split, self.first_rows[:2])
         held = RunFolder(self.folder, self.resume)
-        once_for_all(lambda: self.recipe.save(self.folder / "recipe.yaml"))
-        self.log = open_log(self.folder)
         try:
-            self._introduce(held.said)
+            once_for_all(self._prepare_folder)
+            self.log = open_log(self.folder, self._told_before)
             with self.stop, lost_ranks_in_words():
+                self._introduce(held.said)
                 self._train_epochs()
         except UserError as error:
             self.log.note(f"error: {error}")
             raise
         finally:
-            self.log.metrics(self.state.history)
             self.log.close()
             held.release()
         return self.state.history[-1]
+
+    def _told_before(self, tag: str, step: int) -> bool:
+        """Whether VisualDL has that point of `tag` already, and this run will not tell it again."""
+        state = self.state
+        return self.resume and told_before(state.epoch, state.step, self.steps)(tag, step)
+
+    def _prepare_folder(self) -> None:
+        self.recipe.save(self.folder / "recipe.yaml")
+        if self.checkpoint != self.latest:
+            go_back(self.checkpoint)
+        elif self.state.epoch and not self.state.step:  # a kill may have come before its epoch was kept
+            self._keep_epoch()
 
     def _introduce(self, said: str) -> None:
         """The first lines of the log, and the first views.  said: of the folder."""
@@ -101,17 +133,25 @@ class Trainer:
             self.log.say(
                 "All epochs are done" if finished else f"Going on after step {step} of epoch {epoch}"
             )
-        show_views(self.log, self.train_split, self.recipe.run.seed, self.first_rows[:16])
+            if self.checkpoint != self.latest:
+                self.log.say(f"what was done after {self.checkpoint.name} is forgotten")
+            for line in self.changed:
+                self.log.say(line)
+        else:
+            show_views(self.log, self.train_split, self.recipe.run.seed, self.first_rows[:16])
 
     def _train_epochs(self) -> None:
         done = self.state.epoch * self.steps + self.state.step
         self.progress = Progress(self.log, self.recipe, self.steps, done)
         try:
-            if not self.resume:
+            if self.resume:  # a kill may have come between the checkpoint and this
+                once_for_all(lambda: self.log.metrics(self.state.history))
+            else:
                 self._save()  # from the first step on there is something to resume
             while self.state.epoch < self.recipe.optim.epochs:
                 self._train_epoch()
                 self._end_epoch()
+            self.unreadable.count(self.log.say)
         except Stopped:  # here, where signals are still kept: a launcher repeats its own while this saves
             self._save()
             self.log.say(f"Stopped after step {self.state.step} of epoch {self.state.epoch + 1}.")
@@ -125,7 +165,7 @@ class Trainer:
         workers, at = self.recipe.data.num_workers, (state.epoch, state.step)
         loader = load_batches(self.train_split, batches, workers, seed, *at, rank(), num_ranks())
         with self.progress.epoch_bar(state.epoch, state.step):
-            for views, labels in read_together(loader):
+            for views, labels in self._read(loader):
                 self.progress.clock.batch_read()
                 seed_step(seed, state.epoch, state.step)
                 place = state.epoch + state.step / self.steps  # in epochs
@@ -142,6 +182,15 @@ class Trainer:
                     state.sums[name] = state.sums.get(name, 0.0) + value
                 self.progress.step_done(state.epoch, state.step, images, parts, notes, rate)
                 self.stop.check()
+
+    def _read(self, loader: Iterator) -> Iterator:
+        """The batches; what cannot be read ends the run after saving, so that it goes on from here."""
+        try:
+            yield from read_together(loader)
+        except UserError as error:
+            self._save()
+            where = f"step {self.state.step} of epoch {self.state.epoch + 1}"
+            raise UserError(f"{error} (saved after {where}: --resume {self.folder} goes on)") from error
 
     def _end_epoch(self) -> None:
         """Evaluate, keep the best network, and save; before the evaluation too, lest it lose the epoch."""
@@ -165,21 +214,30 @@ class Trainer:
             self._save_deployed("best_model.pdparams")
         if is_last:  # before the checkpoint that calls the run finished
             self._save_deployed("last_model.pdparams")
+        self.progress.epoch_done(row, is_best)  # what is told after a checkpoint, a kill would lose
+        self._warn(means)
+        self.unreadable.tell(self.log.say)
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
         self._save()
-        self.log.metrics(state.history)
-        self.progress.epoch_done(row, is_best)
+        once_for_all(self._keep_epoch)
+        once_for_all(lambda: self.log.metrics(state.history))
+
+    def _warn(self, means: dict[str, float]) -> None:
         for warning in warnings_about(means):
             measure = warning.split()[0]
-            if measure not in self.warned:  # once a run: it would say the same each epoch
-                self.warned.add(measure)
+            if measure not in self.state.warned:  # once a run: it would say the same each epoch
+                self.state.warned.append(measure)
                 self.log.say(f"warning: {warning}")
 
     def _save(self) -> None:
+        self.log.settle()
         self.state.scaler = self.step.precision.state()
         once_for_all(
             lambda: save_checkpoint(self.latest, self.recipe, self.state, self.method, self.optimizer)
         )
+
+    def _keep_epoch(self) -> None:
+        keep_epoch(self.folder, self.state.epoch, self.recipe.run.keep_checkpoints)
 
     def _save_deployed(self, name: str) -> None:
         once_for_all(lambda: save_weights(self.method.deployed().state_dict(), self.folder / name))

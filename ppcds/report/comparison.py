@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -17,22 +17,24 @@ from ppcds.report.table_files import as_markdown, write_table
 Results = Mapping[str, Mapping[int, Optional[RunResult]]]  # label -> seed -> result, None: not finished
 
 
-def write_comparison(folder: Path, results: Results) -> str:
+def write_comparison(folder: Path, results: Results, remarks: Sequence[str] = ()) -> str:
     """comparison.md, .csv and .png in `folder`, each whole or as before; returns the Markdown.
 
+    remarks: sentences to be put under the table.
     Raises UserError if no run is finished, or the folder cannot be written to.
     """
     if not any(result for runs in results.values() for result in runs.values()):
-        raise UserError(f"{folder}: no run is finished yet, so there is nothing to compare")
-    text = comparison_text(results)
+        said = f"{folder}: no run is finished yet, so there is nothing to compare"
+        raise UserError(". ".join([said, *remarks]))
+    text = comparison_text(results, remarks)
     write_table(folder, "comparison", text, comparison_table(results), draw_accuracy_curves(results))
     return text
 
 
-def comparison_text(results: Results) -> str:
-    """The table as Markdown, and under it what makes its rows hard to compare."""
+def comparison_text(results: Results, remarks: Sequence[str] = ()) -> str:
+    """The table as Markdown, and under it the remarks and what makes its rows hard to compare."""
     table = as_markdown(format_table(comparison_table(results)))
-    return "\n".join([table, *(f"\n{remark}" for remark in unlike(results))])
+    return "\n".join([table, *(f"\n{remark}" for remark in [*remarks, *unlike(results)])])
 
 
 def comparison_table(results: Results) -> pd.DataFrame:

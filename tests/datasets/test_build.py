@@ -5,7 +5,13 @@ import pytest
 
 from ppcds.config import load_recipe
 from ppcds.datasets import STL10
-from ppcds.datasets.build import build_eval_split, build_held_back_split, build_train_split, recipe_classes
+from ppcds.datasets.build import (
+    build_eval_split,
+    build_held_back_split,
+    build_probe_splits,
+    build_train_split,
+    recipe_classes,
+)
 from ppcds.errors import UserError
 
 
@@ -23,6 +29,14 @@ def test_without_these_keys_training_sees_every_image_and_label(recipe):
     assert split.rows.tolist() == list(range(40))
     assert np.bincount(split.labels).tolist() == [4] * 10
     assert len(split[0][0]) == 2
+
+
+def test_bad_images_are_replaced_in_training_and_left_out_where_something_is_measured(recipe):
+    for policy, training, measuring in (("error", "error", "error"), ("skip", "replace", "leave out")):
+        asked = recipe(f"data.on_bad_image={policy}", "data.hold_back=0.2")
+        assert build_train_split(asked, 2).on_bad_image == training
+        for split in (build_eval_split(asked), build_held_back_split(asked), *build_probe_splits(asked)):
+            assert split.on_bad_image == measuring
 
 
 def test_a_part_of_the_images_is_stratified_and_reads_its_own_files(recipe):

@@ -183,7 +183,7 @@ def test_links_within_the_root_and_to_the_root_are_fine(tiny_sports10):
         ("file,label\na,b\n", "train_split.csv line 1: no column filename and class; found file, label"),
         ("filename\na.jpg\n", "train_split.csv line 1: no column class; found filename"),
         ("filename,class\na.jpg,Tennis\n\nb,c.jpg,Tennis\n", "train_split.csv line 4 has 3 fields, not 2"),
-        ('filename,class\n"a.jpg,Tennis\n', "train_split.csv is not a CSV"),
+        ('filename,class\n"a.jpg,Tennis\n', "train_split.csv line 2: a quote is not closed"),
         (",Tennis\n", "no column filename and class"),
         ("filename,class\n,Tennis\n", "train_split.csv line 2: no filename"),
     ],
@@ -194,9 +194,33 @@ def test_a_csv_without_rows_or_columns_is_refused(tiny_sports10, content, messag
     assert message in said and "\n" not in said
 
 
-def test_a_csv_that_is_not_utf8_is_refused(tiny_sports10):
-    (tiny_sports10 / "train_split.csv").write_bytes("filename,class\n网球/a.jpg,Tennis\n".encode("gbk"))
-    assert "is not a CSV in UTF-8" in message_of(tiny_sports10)
+def test_a_file_of_two_classes_is_a_mistake_and_both_lines_are_told(tiny_sports10):
+    rows = ["Tennis/train_0.jpg,Tennis", "Hockey/train_0.jpg,Hockey", "Tennis\\train_0.jpg,Hockey"]
+    write_csv(tiny_sports10, *rows)
+    said = "train_split.csv line 4: 'Tennis/train_0.jpg' is class 'Hockey' here, and 'Tennis' on line 2"
+    assert message_of(tiny_sports10) == said
+
+
+def test_files_that_several_rows_name_are_counted_and_kept(tiny_sports10):
+    rows = ["Tennis/train_0.jpg,Tennis", "Hockey/train_0.jpg,Hockey", "./Tennis/train_0.jpg,Tennis"]
+    write_csv(tiny_sports10, *rows, "Hockey/train_0.jpg,")
+    with pytest.warns(UserWarning) as caught:
+        train = Sports10(tiny_sports10)
+    said = "train_split.csv names 2 files in several rows, each of which counts; the first is "
+    assert [str(warning.message) for warning in caught] == [f"{said}'Tennis/train_0.jpg' on lines 2, 4"]
+    assert train.labels.tolist() == [8, 5, 8, -1]
+    assert train.filenames[0] == train.filenames[2]
+
+
+def test_a_line_that_is_meant_as_a_comment_is_told_that_it_is_none(tiny_sports10):
+    write_csv(tiny_sports10, "# the courts", "Tennis/train_0.jpg,Tennis")
+    assert "line 2: '# the courts' not found" in message_of(tiny_sports10)
+    assert "(no line is a comment)" in message_of(tiny_sports10)
+
+
+def test_a_name_of_a_thousand_letters_is_cut_in_the_message(tiny_sports10):
+    write_csv(tiny_sports10, f"{'x' * 1000},Tennis")
+    assert len(message_of(tiny_sports10)) < 400 + len(str(tiny_sports10))
 
 
 def test_a_missing_folder_and_a_missing_csv_are_named(tiny_sports10):

@@ -4,7 +4,7 @@ import paddle.vision.transforms as paddle_transforms
 import pytest
 from PIL import Image
 
-from ppcds.datasets.images import JpegHeader, read_image, read_image_and_size, read_jpeg_header, resize
+from ppcds.datasets.images import read_image, read_image_and_size, resize
 from ppcds.errors import UserError
 
 
@@ -173,12 +173,3 @@ def test_a_truncated_jpeg_is_no_image_for_fast_either(tmp_path):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(UserError, match=r"a\.jpg is a truncated JPEG"):
         read_image(path, (72, 128))
-
-
-def test_the_header_alone_tells_the_size(tmp_path):
-    data = jpeg(tmp_path / "a.jpg", 361, 641, orientation=6).read_bytes()
-    header = read_jpeg_header(data)
-    assert header == JpegHeader(size=(361, 641), may_be_turned=True, truncated=False)
-    assert read_jpeg_header(b"\x89PNG\r\n\x1a\n") is None
-    for end in range(2, 700, 7):
-        assert read_jpeg_header(data[:end]).truncated

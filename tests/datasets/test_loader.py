@@ -1,12 +1,16 @@
 """Batches that follow from seed, epoch and position."""
 
 import errno
+import faulthandler
+import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import paddle
@@ -14,6 +18,7 @@ import pytest
 
 from ppcds.datasets import reading
 from ppcds.datasets.loader import batches_of, load_batches, train_batches
+from ppcds.engine.stop import StopRequest
 from ppcds.errors import UserError
 from ppcds.transforms import build_view, notebook_views
 
@@ -173,17 +178,91 @@ def test_a_broken_image_ends_the_loop_with_its_name(workers):
 
 
 class Ended(Pictures):
-    """Its reading process is killed, as by a system that has no memory left."""
+    """What reads its row 5 is ended by a signal, by SIGKILL where a system has no memory left."""
+
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
 
     def load_images(self, rows):
         if 5 in rows:
-            os.kill(os.getpid(), signal.SIGKILL)
+            faulthandler.disable()  # pytest's, which would tell of a bus error
+            os.kill(os.getpid(), self.by)
         return super().load_images(rows)
 
 
-def test_a_reading_process_that_dies_ends_the_run_in_words():
-    with pytest.raises(UserError, match="a reading process was ended from outside.*lower data.num_workers"):
-        read([[1, 2], [4, 5], [6, 7]], 2, dataset=Ended())
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGBUS, signal.SIGTERM])
+def test_a_reading_process_that_dies_ends_the_run_in_words(by):
+    with pytest.raises(UserError, match=f"ended from outside by {by.name}, perhaps.*lower data.num_workers"):
+        read([[1, 2], [4, 5], [6, 7]], 2, dataset=Ended(by))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_idle_reading_process_that_dies_takes_the_other_along_though_the_run_keeps_its_signals(number):
+    """One of them waits for work, and the other for it; a run keeps SIGTERM for the end of a step, and what
+    it forks would keep it for ever.
+    """
+    before = set(multiprocessing.active_children())
+    with StopRequest(), pytest.raises(UserError, match="by SIGKILL"):
+        for _ in load_batches(Pictures(), BATCHES * 3, 2):
+            time.sleep(0.5)  # until everything ahead is made
+            readers = sorted(set(multiprocessing.active_children()) - before, key=lambda reader: reader.pid)
+            os.kill(readers[number].pid, signal.SIGKILL)
+            time.sleep(0.2)
+
+
+class Exhausted(Pictures):
+    def load_images(self, rows):
+        if len(rows) > 1:
+            raise MemoryError("Unable to allocate 9.3 GiB")
+        return super().load_images(rows)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_batch_that_no_memory_is_left_for_ends_the_run_in_words(workers):
+    with pytest.raises(UserError, match=r"no memory .*\(Unable to allocate 9.3 GiB\): lower data.batch_size"):
+        read([[1, 2]], workers, dataset=Exhausted())
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="not Linux")
+def test_batches_of_processes_are_in_memory_that_dev_shm_has_no_part_in():
+    """Which is 64 MB in a container, and where a write into what it cannot hold kills by SIGBUS."""
+    layouts = [[((4,), "float32")]] * 3
+    for (array,) in reading.ReadingProcesses(_write, [1, 2, 3], layouts, 2).batches():
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            first, last = (int(end, 16) for end in line.split()[0].split("-"))
+            if first <= array.ctypes.data < last:
+                break
+        assert line.split(maxsplit=5)[-1] == "/dev/zero (deleted)"  # anonymous and shared
+
+
+def _write(part, out):
+    out[0][:] = part
+
+
+ONE_MEGABYTE = """
+mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$0" -c '
+import numpy as np
+from ppcds.datasets.loader import load_batches
+from ppcds.transforms import notebook_views
+
+class Large:
+    labels, views = np.arange(64), notebook_views()
+    def load_images(self, rows): return np.zeros((len(rows), 96, 96, 3), np.uint8)
+
+batches = [list(range(64))] * 4  # of 14 MB each
+print(sum(view.size * 4 for views, _ in load_batches(Large(), batches, 2) for view in views))
+'
+"""
+
+
+def test_a_dev_shm_of_one_megabyte_is_enough_for_batches_of_fourteen():
+    command = ["unshare", "--mount", "sh", "-c", ONE_MEGABYTE, sys.executable]
+    if not shutil.which("unshare") or subprocess.run(["unshare", "--mount", "true"]).returncode:
+        pytest.skip("this system does not let us mount a small /dev/shm")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == 4 * 2 * 64 * 3 * 96 * 96 * 4 and "reads instead" not in done.stderr
 
 
 ORPHANS = """

@@ -67,7 +67,7 @@ def test_every_chunk_is_packed_once(whole, packed_rows):
     assert_whole(make_packed(whole), whole)
     assert sorted(packed_rows) == list(range(0, 40, 3))
     assert sorted(os.listdir(folder_of(whole))) == [
-        "images.npy", "labels.npy", "packed.json", "sizes.npy", "sources.json"
+        "bad.json", "images.npy", "labels.npy", "packed.json", "sizes.npy", "sources.json"
     ]  # fmt: skip
     assert not unfinished_folder(folder_of(whole)).exists()
 

@@ -9,7 +9,8 @@ import pytest
 from ppcds.datasets import STL10
 from ppcds.datasets.loader import load_batches
 from ppcds.datasets.prepare import place
-from ppcds.datasets.verify import report, verify
+from ppcds.datasets.verify import verify
+from ppcds.datasets.verify_report import report
 from ppcds.errors import UserError
 
 COUNTS = {"train": 7, "test": 5, "unlabeled": 4}

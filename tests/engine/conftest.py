@@ -10,6 +10,7 @@ import pytest
 from ppcds.config import load_recipe
 from ppcds.engine import precision
 from ppcds.engine.stop import Stopped
+from ppcds.weights import load_weights
 
 
 @pytest.fixture
@@ -58,3 +59,18 @@ def scaler_anywhere(monkeypatch):
     monkeypatch.setattr(precision, "_require_support", lambda amp: None)
     with paddle.amp.auto_cast(enable=False, dtype="float16"):
         pass  # the scaler asks for the latest dtype
+
+
+@pytest.fixture
+def same_run():
+    """same_run(one, other): whether two run folders hold the same weights and metrics, byte for byte."""
+
+    def same(one, other):
+        first, second = (load_weights(folder / "latest.safetensors") for folder in (one, other))
+        assert first.keys() == second.keys()
+        for name, array in first.items():
+            assert array.tobytes() == second[name].tobytes(), name
+        files = ("best_model.pdparams", "last_model.pdparams", "metrics.csv")
+        return all((one / name).read_bytes() == (other / name).read_bytes() for name in files)
+
+    return same

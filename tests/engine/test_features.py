@@ -78,8 +78,8 @@ def test_a_layer_that_the_head_does_not_have_is_refused(tiny_recipe, tmp_path, w
         recipe = tiny_recipe(f"model.head={{widths: {widths}}}")
         encoder = build_encoder(recipe.model, recipe.data.size)
     with pytest.raises(UserError, match=said):
-        features_of_split(encoder, build_eval_split(recipe), tmp_path / "f.npz", recipe, layer)
-    assert not (tmp_path / "f.npz").exists()
+        features_of_split(encoder, build_eval_split(recipe), tmp_path / "f.safetensors", recipe, layer)
+    assert not (tmp_path / "f.safetensors").exists()
 
 
 def test_extracting_changes_neither_weights_nor_statistics_nor_the_mode():
@@ -132,23 +132,23 @@ def no_calls():
 def test_kept_features_are_read_instead_of_made(tmp_path):
     said = []
     for _ in range(2):
-        features, labels = cached_features(tmp_path / "deep" / "f.npz", "key", make(3), said.append)
+        features, labels = cached_features(tmp_path / "deep" / "f.safetensors", "key", make(3), said.append)
         assert features.dtype == np.float32 and features.tolist() == [[3, 3]] * 4
         assert labels.tolist() == [0, 1, 2, 3]
     assert make.calls == [3] and not said
-    assert [file.name for file in (tmp_path / "deep").iterdir()] == ["f.npz"]
+    assert [file.name for file in (tmp_path / "deep").iterdir()] == ["f.safetensors"]
 
 
 def test_features_of_another_key_are_made_anew_and_it_is_said(tmp_path):
     said = []
-    cached_features(tmp_path / "f.npz", "old", make(1), said.append)
-    features, _ = cached_features(tmp_path / "f.npz", "new", make(2), said.append)
+    cached_features(tmp_path / "f.safetensors", "old", make(1), said.append)
+    features, _ = cached_features(tmp_path / "f.safetensors", "new", make(2), said.append)
     assert features[0, 0] == 2 and make.calls == [1, 2]
-    assert len(said) == 1 and "f.npz is of other weights, images or views" in said[0]
+    assert len(said) == 1 and "f.safetensors is of other weights, images or views" in said[0]
 
 
 def test_a_damaged_file_is_made_anew_whatever_the_damage(tmp_path):
-    path, said = tmp_path / "f.npz", []
+    path, said = tmp_path / "f.safetensors", []
     cached_features(path, "key", make(1), said.append)
     whole = path.read_bytes()
     random = np.random.RandomState(0)
@@ -167,19 +167,20 @@ def test_nothing_in_a_file_is_executed(tmp_path):
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "executed"),)
 
-    objects = np.array([Trap()], dtype=object)
-    np.savez(tmp_path / "f.npz", key=np.array("key"), features=objects, labels=objects)
-    (tmp_path / "g.npz").write_bytes(pickle.dumps(Trap()))
-    for name in ("f.npz", "g.npz"):
-        features, _ = cached_features(tmp_path / name, "key", make(1), print)
+    objects, said = np.array([Trap()], dtype=object), []
+    np.savez(tmp_path / "zip.npz", key=np.array("key"), features=objects, labels=objects)
+    for content in ((tmp_path / "zip.npz").read_bytes(), pickle.dumps(Trap())):
+        (tmp_path / "f.safetensors").write_bytes(content)
+        features, _ = cached_features(tmp_path / "f.safetensors", "key", make(1), said.append)
         assert features.shape == (4, 2)
     assert not (tmp_path / "executed").exists()
+    assert len(said) == 2 and all("damaged" in line for line in said)
 
 
 def test_a_place_that_cannot_be_written_costs_the_cache_alone(tmp_path):
     (tmp_path / "file").write_text("in the way")
     said = []
-    features, _ = cached_features(tmp_path / "file" / "f.npz", "key", make(1), said.append)
+    features, _ = cached_features(tmp_path / "file" / "f.safetensors", "key", make(1), said.append)
     assert features.shape == (4, 2) and "cannot write" in said[0]
 
 
@@ -209,7 +210,7 @@ def test_the_fingerprint_sees_every_cause_of_other_features(tiny_recipe, tiny_sp
 
 def test_the_features_of_a_split_are_kept_until_the_weights_change(tiny_recipe, tmp_path, capsys):
     recipe, classifier = tiny_recipe(), network()
-    split, path = build_eval_split(recipe), tmp_path / "f.npz"
+    split, path = build_eval_split(recipe), tmp_path / "f.safetensors"
     features, labels = features_of_split(classifier, split, path, recipe)
     assert features.shape == (20, 16) and labels.tolist() == split.labels.tolist()
     written = path.stat().st_mtime_ns
@@ -224,4 +225,4 @@ def test_an_empty_split_is_refused(tiny_recipe, tmp_path):
     recipe = tiny_recipe()
     split = build_eval_split(recipe).take(np.arange(0))
     with pytest.raises(UserError, match="there are no images to extract features of"):
-        features_of_split(network(), split, tmp_path / "f.npz", recipe)
+        features_of_split(network(), split, tmp_path / "f.safetensors", recipe)

@@ -32,7 +32,11 @@ def make_run(tmp_path):
         saved = complete.model_dump(mode="json")
         saved["data"]["classes"] = ["a", "b"]
         history = [
-            {"epoch": number, "images_seen": number * images, "eval_accuracy": accuracy}
+            {
+                "epoch": number,
+                "images_seen": number * images,
+                **({} if accuracy is None else {"eval_accuracy": accuracy}),
+            }
             for number, accuracy in enumerate(accuracies, start=1)
         ]
         state = TrainState(epoch=len(accuracies), history=history, images_seen=len(accuracies) * images)

@@ -1,0 +1,97 @@
+"""What of a recipe may change between a stop and a resume, and what is said of the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from ppcds.config import Recipe, changed_keys
+from ppcds.errors import UserError
+from ppcds.methods import METHODS
+from ppcds.options import did_you_mean
+
+MAY_CHANGE = {  # what no weight depends on, if the images themselves are the same
+    "data.root",
+    "data.cache",
+    "data.num_workers",
+    "data.on_bad_image",
+    "run.output_dir",
+    "run.log_steps",
+    "run.threads",
+    "run.keep_checkpoints",
+}
+
+
+def changes(before: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
+    """{dotted key: its value before and now} of what differs; null where a recipe has no such key."""
+    old, new = before.model_dump(mode="json"), now.model_dump(mode="json")
+    return {key: (_value(old, key), _value(new, key)) for key in changed_keys(old, new)}
+
+
+def require_allowed(path: Path, before: Recipe, now: Recipe, allowed: Collection[str] = ()) -> None:
+    """Raise UserError unless what differs makes no difference, or is named by `allowed` (--allow-change).
+
+    path: of the checkpoint, for the message.  A key of `allowed` that has not changed is an error too: it
+    may be a slip for one that has.
+    """
+    found = changes(before, now)
+    values = {**_leaves(before.model_dump(mode="json")), **_leaves(now.model_dump(mode="json"))}
+    for key in sorted(set(allowed) - set(found)):
+        if key not in values:
+            raise UserError(f"--allow-change {key}: there is no such key{did_you_mean(key, values)}")
+        raise UserError(f"--allow-change {key}: it has not changed, it is still {_shown(values[key])}")
+    refused = [key for key in found if key not in {*allowed, *MAY_CHANGE, *_of_no_effect(now)}]
+    if refused:
+        said = ", ".join(f"{key} ({_change(*found[key])})" for key in refused)
+        keys = " ".join([*allowed, *refused])
+        raise UserError(
+            f"{path}: the recipe has changed since, in {said}: go on with that of the run, or tell train.py "
+            f"--resume that this is meant: --allow-change {keys}"
+        )
+
+
+def describe_changes(before: Recipe, now: Recipe) -> list[str]:
+    """A line for the log for each key that differs."""
+    return [
+        f"since the last time, {key} has changed: {_change(*pair)}"
+        for key, pair in changes(before, now).items()
+    ]
+
+
+def _of_no_effect(recipe: Recipe) -> set[str]:
+    """Keys that this recipe may change because of what else is in it."""
+    free = set()
+    options = recipe.method.options()
+    followed = [options.get(name) for name in METHODS[recipe.method.name].schedules]
+    if recipe.optim.schedule.name != "cosine" and set(followed) <= {"constant"}:
+        free.add("optim.epochs")  # else what was done so far would have been done otherwise
+    if recipe.data.classes is None:
+        free.add("data.classes")  # which a run fills in
+    return free
+
+
+def _leaves(values: dict, prefix: str = "") -> dict[str, Any]:
+    """{dotted key: value} of a dumped recipe."""
+    leaves = {}
+    for key, value in values.items():
+        leaves.update(_leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
+    return leaves
+
+
+def _value(values: dict, key: str) -> Any:
+    """What stands under a dotted key of a dumped recipe."""
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
+
+
+def _change(before: Any, now: Any) -> str:
+    return f"{_shown(before)} -> {_shown(now)}"
+
+
+def _shown(value: Any) -> str:
+    """A value in at most forty characters."""
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
