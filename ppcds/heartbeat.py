@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -29,7 +30,10 @@ class Heartbeat:
         self.store_lost = False
         self.heard: dict[int, tuple[int, float]] = {}  # of each other rank: its last count, and since when
         self.looked = 0.0
-        threading.Thread(target=self._beat, daemon=True).start()
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self._beat, daemon=True)
+        self.thread.start()
+        atexit.register(self._end)
 
     def silent(self, seconds: float) -> list[int]:
         """Ranks from which nothing has come for so long, as far as the calls of this have looked."""
@@ -54,9 +58,13 @@ class Heartbeat:
         return found
 
     def _beat(self) -> None:
-        while not self.store_lost:
+        while not self.store_lost and not self.ending.wait(EVERY):
             self._count(self.rank, 1)
-            time.sleep(EVERY)
+
+    def _end(self) -> None:
+        """Before the interpreter ends: a thread that comes back from Paddle into none aborts the process."""
+        self.ending.set()
+        self.thread.join(timeout=5)
 
     def _count(self, number: int, add: int) -> int:
         with self.speaking:

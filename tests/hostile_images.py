@@ -89,7 +89,6 @@ def read_files() -> dict[str, bytes]:
         "grey_alpha.png": encoded(image.convert("LA"), "PNG"),
         "sixteen.png": array_file(pixels.astype(np.uint16) * 257),
         "sixteen_grey.png": array_file(grey.astype(np.uint16) * 257),
-        "film.png": encoded(image, "PNG", save_all=True, append_images=[image.rotate(180)]),
         "webp.webp": encoded(image, "WEBP"),
         "lossless.webp": encoded(image, "WEBP", lossless=True),
         "alpha.webp": encoded(image.convert("RGBA"), "WEBP"),
@@ -123,6 +122,10 @@ def refused_files() -> dict[str, tuple[bytes, str]]:
         "zeros.jpg": (bytes(5000), "is not an image"),
         "page.jpg": (b"<!DOCTYPE html><html>404</html>", "is not an image"),
         "gif.gif": (encoded(image, "GIF"), "is a GIF"),
+        "film.png": (
+            encoded(image, "PNG", save_all=True, append_images=[image.rotate(180)]),
+            "is an animated PNG",
+        ),
         "gif.jpg": (encoded(image, "GIF"), "is a GIF"),
         "cut_half.jpg": (jpeg[: len(jpeg) // 2], "is a truncated JPEG"),
         "cut_last_percent.jpg": (jpeg[: int(len(jpeg) * 0.995)], "is a truncated JPEG"),
@@ -133,8 +136,11 @@ def refused_files() -> dict[str, tuple[bytes, str]]:
         ),
         "zero_tail.jpg": (jpeg[: len(jpeg) // 2] + bytes(len(jpeg) // 2), "is a truncated JPEG"),
         "cut.png": (png[: int(len(png) * 0.99)], "is a truncated PNG"),
-        "zero_tail.png": (png[:-200] + bytes(200), "is a truncated PNG"),
-        "checksum.png": (bytes(broken_crc), "is a damaged PNG: the checksum of its part b'IDAT' does not agree"),
+        "zero_tail.png": (png[:-200] + bytes(200), "is a damaged PNG: the checksum of its part b'IDAT'"),
+        "checksum.png": (
+            bytes(broken_crc),
+            "is a damaged PNG: the checksum of its part b'IDAT' does not agree",
+        ),
         "long_chunk.png": (
             png.replace(png[png.index(b"IDAT") - 4 : png.index(b"IDAT")] + b"IDAT", b"\x7f\xff\xff\xffIDAT"),
             "is a truncated PNG",
@@ -145,7 +151,10 @@ def refused_files() -> dict[str, tuple[bytes, str]]:
         "cut.bmp": (encoded(image, "BMP")[:-50], "is not an image, or a damaged one"),
         "header.bmp": (b"BM" + bytes(10), "a header in it is not whole"),
         "cut.tif": (tiff[:-500], "is not an image, or a damaged one"),
-        "loop.tif": (b"II*\x00" + struct.pack("<IHHHII", 8, 65535, 256, 4, 2**31, 8), "a header in it is not whole"),
+        "loop.tif": (
+            b"II*\x00" + struct.pack("<IHHHII", 8, 65535, 256, 4, 2**31, 8),
+            "a header in it is not whole",
+        ),
         "big.tif": (b"II+\x00\x08\x00\x00\x00", "is a BigTIFF"),
         "float.tif": (encoded(image.convert("F"), "TIFF"), "TIFF of 32 bits a channel"),
         "integers.tif": (encoded(image.convert("I"), "TIFF"), "TIFF of 32 bits a channel"),
@@ -157,6 +166,7 @@ def refused_files() -> dict[str, tuple[bytes, str]]:
             "as 8-bit RGB",
         ),
         "bomb.png": (png_of(30_000, 30_000), "is a PNG of 30000x30000 pixels, which would take 2.7 GB"),
+        "blank.png": (png_of(6000, 5000), "is a PNG of 6000x5000 pixels in "),
         "bomb.jpg": (with_size(jpeg, 30_000, 30_000), "is a JPEG of 30000x30000 pixels"),
     }
 

@@ -51,10 +51,9 @@ def test_what_is_read_shows_the_picture(folder, at_least):
 
 
 def test_the_first_of_several_frames_is_taken(folder):
-    for name in ("film.png", "film.webp"):
-        first, last = (hostile_images.picture().rotate(angle) for angle in (0, 180))
-        found = read_image(folder[0] / name).astype(int)
-        assert np.abs(found - np.asarray(first)).mean() < np.abs(found - np.asarray(last)).mean() / 4
+    first, last = (hostile_images.picture().rotate(angle) for angle in (0, 180))
+    found = read_image(folder[0] / "film.webp").astype(int)
+    assert np.abs(found - np.asarray(first)).mean() < np.abs(found - np.asarray(last)).mean() / 4
 
 
 @pytest.mark.parametrize("at_least", [None, SIZE])
@@ -124,7 +123,7 @@ def test_a_bomb_takes_no_memory_worth_the_name(folder, name):
 
 def test_an_image_of_as_many_pixels_as_are_allowed_has_a_header_that_is_read():
     side = int(MAX_PIXELS**0.5)
-    jpeg = hostile_images.encoded(hostile_images.picture(), "JPEG")
+    jpeg = hostile_images.encoded(hostile_images.picture(), "JPEG") + bytes(200_000)
     assert read_header(hostile_images.with_size(jpeg, side, side)).size == (side, side)
     with pytest.raises(ValueError, match="make it smaller, at most 134 million pixels"):
         read_header(hostile_images.with_size(jpeg, side + 1, side + 1))
