@@ -66,6 +66,25 @@ def train(root, folder, *arguments):
     return launched(folder.with_suffix(".log"), script, "-c", "demo", *given, *arguments)
 
 
+def process_ids(launcher) -> dict[int, int]:
+    """{rank: process} of a launched run of two, from what it prints."""
+    found = {}
+    for line in launcher.stdout:
+        told = re.match(r"launch proc_id:(\d+) idx:(\d)", line)
+        if told:
+            found[int(told[2])] = int(told[1])
+        if len(found) == 2:
+            break
+    return found
+
+
+def wait_for(log, line):
+    until = time.monotonic() + 120
+    while not (log.is_file() and line in log.read_text()):
+        assert time.monotonic() < until, f"{line!r} never came"
+        time.sleep(0.02)
+
+
 def shared_batches():
     spec = spec_from_file_location("shared_batches", TESTS / "shared_batches.py")
     module = module_from_spec(spec)
@@ -163,16 +182,8 @@ def test_a_signal_to_one_rank_stops_both_and_they_go_on_to_the_same_bytes(root, 
     folder = tmp_path / "run"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     process = subprocess.Popen(train(root, folder), env={**os.environ, "OMP_NUM_THREADS": "1"}, **pipes)
-    ranks = {}
-    for line in process.stdout:
-        found = re.match(r"launch proc_id:(\d+) idx:(\d)", line)
-        if found:
-            ranks[int(found[2])] = int(found[1])
-        if len(ranks) == 2:
-            break
-    log, until = folder / "train.log", time.monotonic() + 120
-    while not (log.is_file() and "epoch 2/3 step 1/5" in log.read_text()) and time.monotonic() < until:
-        time.sleep(0.02)
+    ranks = process_ids(process)
+    wait_for(folder / "train.log", "epoch 2/3 step 1/5")
     os.kill(ranks[1], signal.SIGTERM)
     said = process.stdout.read()
     assert process.wait(timeout=120) == 1  # the launcher's status; that of the ranks is 143
@@ -194,15 +205,8 @@ def test_a_rank_that_is_killed_ends_a_launched_run_within_a_minute(root, tmp_pat
     folder = tmp_path / "run"
     environment, pipes = {**os.environ, "OMP_NUM_THREADS": "1"}, {"stdout": subprocess.PIPE, "text": True}
     process = subprocess.Popen(train(root, folder, "-o", "optim.epochs=500"), env=environment, **pipes)
-    ranks, log, until = {}, folder / "train.log", time.monotonic() + 120
-    for line in process.stdout:
-        found = re.match(r"launch proc_id:(\d+) idx:(\d)", line)
-        if found:
-            ranks[int(found[2])] = int(found[1])
-        if len(ranks) == 2:
-            break
-    while not (log.is_file() and "epoch 2/500 step 1/5" in log.read_text()) and time.monotonic() < until:
-        time.sleep(0.02)
+    ranks = process_ids(process)
+    wait_for(folder / "train.log", "epoch 2/500 step 1/5")
     os.kill(ranks[1], signal.SIGKILL)
     killed = time.monotonic()
     process.stdout.read()

@@ -92,6 +92,7 @@ def _put_on(device: str, made: list[np.ndarray]) -> tuple[list[paddle.Tensor], n
     On the processor they are the arrays' own memory (Paddle before 3 copies it), on another device copies.
     """
     *arrays, used = made
+    used = used.copy()  # the memory it is in is used again
     if device == "cpu":
         return [from_dlpack(array.__dlpack__()) for array in arrays], used
     return [paddle.to_tensor(array, place=device) for array in arrays], used
