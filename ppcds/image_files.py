@@ -21,7 +21,7 @@ Every path reads them so: training, the packed images, `prepare_data`, evaluatio
 | or 16 bits of which the upper 4 are empty   |                                                           |
 | missing, a folder, a pipe, no permission    | refused                                                   |
 
-What cannot be told: pixels changed or zeroed within a JPEG, BMP or TIFF that has its whole length.
+What cannot be told: pixels changed or zeroed within a JPEG, BMP, TIFF or WebP that has its whole length.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PIXELS_A_BYTE = 1000  # the most that others may: a blank page can, a picture do
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # JPEG markers that tell a size
 HUFFMAN_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive: JPEGs that can be reduced
 FILM = (b"acTL", b"fcTL", b"fdAT")  # chunks of a PNG
-ZEROS = bytes(64)
+MOST_SCANS = 200  # of a JPEG; a progressive one has ten, and each takes as long as a whole image
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,8 @@ def _jpeg(data: bytes) -> ImageHeader:
             end = data.rfind(b"\xff\xd9", position)
             if end < 0:
                 break
+            if data.count(b"\xff\xda", position, end) > MOST_SCANS:
+                raise ValueError(f"is a JPEG of more than {MOST_SCANS} scans: no picture has that")
             return ImageHeader("JPEG", size, exif, reducible and min(size) > 0, end)
         if marker == 0xFF:  # padding
             position += 1
@@ -152,7 +154,7 @@ def _bmp(data: bytes) -> ImageHeader:
 
 def _webp(data: bytes) -> ImageHeader:
     (length,) = struct.unpack_from("<I", data, 4)
-    if len(data) < length + 8 or data.endswith(ZEROS):  # coded pixels do not end so, what was cut off may
+    if len(data) < length + 8:
         raise ValueError("is a truncated WebP")
     chunk = data[8:16]
     if chunk == b"WEBPVP8X":

@@ -28,7 +28,7 @@ def read_yaml(path: Path) -> object:
         if _written_out(node, {}) > MOST_VALUES:
             raise ValueError(f"more than {MOST_VALUES:,} values, or one that holds itself")
         return loader.construct_document(node)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: of bytes, numbers and dates
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:  # of numbers and dates too
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())[:300]}") from None
 
 

@@ -17,15 +17,18 @@ import numpy as np
 
 MOST_INSTRUCTIONS = 2_000_000  # a network has 30 a tensor, a batch of CIFAR-100 five an image
 MOST_AXES = 32  # as NumPy 1 has it
+LONGEST_TUPLE = 64  # a shape has as many items as axes, a state nine
 LONGEST_LINE = 1000  # of instructions that end with their line: names of globals
 NUMBERS = re.compile(r"b1|[iu][1248]|f[248]|c(8|16)")  # types of numbers, as dtype takes them
 
 ARRAY = ("numpy", "ndarray")
 DTYPE = ("numpy", "dtype")
 EMPTY_ARRAYS = {("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct")}
+SCALARS = {("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar")}
+NO_BYTES = {("__builtin__", "bytes"), ("builtins", "bytes")}  # of which protocol 2 makes empty ones
 BYTES = ("_codecs", "encode")  # by which protocol 2 writes bytes as a string
 DICT = ("collections", "OrderedDict")
-KNOWN = {ARRAY, DTYPE, *EMPTY_ARRAYS, BYTES, DICT}
+KNOWN = {ARRAY, DTYPE, *EMPTY_ARRAYS, *SCALARS, *NO_BYTES, BYTES, DICT}
 
 VALUES = {  # instructions that push what stands in the file
     "BINBYTES", "BINBYTES8", "BINFLOAT", "BININT", "BININT1", "BININT2", "BINSTRING", "BINUNICODE",
@@ -128,9 +131,9 @@ class _Stack:
             self.items.append(NEW[name]())
         elif name in TUPLES:
             found = self.pop(TUPLES[name])
-            self.items.append(found if TUPLES[name] > 1 else (found,))
+            self.items.append(_shallow(found if TUPLES[name] > 1 else (found,)))
         elif name == "TUPLE":
-            self.items.append(tuple(self.pop_to_mark()))
+            self.items.append(_shallow(tuple(self.pop_to_mark())))
         elif name == "MARK":
             self.marks.append(len(self.items))
         elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
@@ -141,9 +144,12 @@ class _Stack:
             self.items.append(self.memo[argument])
         elif name in ("GLOBAL", "STACK_GLOBAL"):
             names = self.pop(2) if argument is None else argument.split(" ", 1)
+            if not all(type(part) is str for part in names):
+                raise NotData("a global without a name")
             if tuple(names) not in KNOWN:
                 raise NotData(
-                    f"it asks for {str(names[0])!r:.80}.{str(names[1])!r:.80}, and nothing is called"
+                    f"it asks for {names[0]!r:.80}.{names[1]!r:.80}, and nothing is called: "
+                    "weights are a dictionary of NumPy arrays, without other objects"
                 )
             self.items.append(_Global(names))
         elif name in ("APPEND", "APPENDS"):
@@ -183,6 +189,10 @@ class _Stack:
             if not NUMBERS.fullmatch(arguments[0]):
                 raise NotData(f"{arguments[0]!r:.80} is no type of numbers")
             return _Dtype(arguments[0])
+        if function in SCALARS and len(arguments) == 2:
+            return self.array_of((), arguments[0], False, arguments[1])
+        if function in NO_BYTES and not arguments:
+            return b""
         if function == BYTES and len(arguments) == 2 and arguments[1] == "latin1":
             return self.bytes_of(arguments[0])
         raise NotData(f"a call of {function[1]} that weights do not need")
@@ -228,6 +238,14 @@ class _Stack:
         self.room -= size
         if self.room < 0:
             raise NotData("its arrays are larger than the file")
+
+
+def _shallow(found: tuple) -> tuple:
+    """Raises NotData for tuples deeper than a state with its shape, which to hash or print has no end."""
+    inner = [part for item in found if type(item) is tuple for part in item]
+    if len(found) > LONGEST_TUPLE or any(type(part) in (tuple, list, dict) for part in inner):
+        raise NotData("nested or endless tuples, which weights do not need")
+    return found
 
 
 def _finished(content: object) -> object:

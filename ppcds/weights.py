@@ -146,10 +146,14 @@ def require_finite(arrays: Mapping[str, np.ndarray], source: str | os.PathLike) 
 def _join_slices(content: dict) -> None:
     """Put together, in place, the arrays that Paddle has cut because protocol 2 ends at 4 GB."""
     for name, about in content.pop(PADDLE_SLICES, {}).items():
-        parts = [content.pop(part) for part in about["slices"]]
-        if not all(isinstance(part, np.ndarray) for part in parts):
-            raise ValueError(f"{PADDLE_SLICES} names parts that are no arrays")
-        content[name] = np.concatenate(parts).reshape(about["OriginShape"])
+        names, shape = about["slices"], about["OriginShape"]
+        if type(names) is not list or not all(type(part) is str for part in names):
+            raise ValueError(f"{PADDLE_SLICES} names no parts")
+        parts = [content.pop(part) for part in names]
+        # one array under many names would grow with each of them
+        if not all(isinstance(part, np.ndarray) for part in parts) or len({*map(id, parts)}) < len(parts):
+            raise ValueError(f"{PADDLE_SLICES} names parts that are no arrays, or one of them twice")
+        content[name] = np.concatenate(parts).reshape(shape)
 
 
 def _number_type(tensor) -> str:

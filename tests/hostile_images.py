@@ -109,6 +109,12 @@ def read_files() -> dict[str, bytes]:
     }
 
 
+def many_scans(progressive: bytes) -> bytes:
+    """The JPEG with its last scan a thousand times."""
+    start = progressive.rindex(b"\xff\xda")
+    return progressive[:start] + 1000 * progressive[start:-2] + progressive[-2:]
+
+
 def refused_files() -> dict[str, tuple[bytes, str]]:
     """{name: (content, words of the reason)} of what is refused."""
     image, pixels = picture(), np.asarray(picture())
@@ -134,6 +140,7 @@ def refused_files() -> dict[str, tuple[bytes, str]]:
             cmyk[: int(len(cmyk) * 0.7)] + b"\xff\xd9",
             "it ends before its last rows",
         ),
+        "scans.jpg": (many_scans(encoded(image, "JPEG", progressive=True)), "more than 200 scans"),
         "zero_tail.jpg": (jpeg[: len(jpeg) // 2] + bytes(len(jpeg) // 2), "is a truncated JPEG"),
         "cut.png": (png[: int(len(png) * 0.99)], "is a truncated PNG"),
         "zero_tail.png": (png[:-200] + bytes(200), "is a damaged PNG: the checksum of its part b'IDAT'"),
@@ -146,7 +153,6 @@ def refused_files() -> dict[str, tuple[bytes, str]]:
             "is a truncated PNG",
         ),
         "cut.webp": (webp[: int(len(webp) * 0.99)], "is a truncated WebP"),
-        "zero_tail.webp": (webp[: len(webp) // 2] + bytes(len(webp) - len(webp) // 2), "is a truncated WebP"),
         "sound.webp": (b"RIFF" + struct.pack("<I", 40) + b"WAVEfmt " + bytes(range(32)), "no WebP"),
         "cut.bmp": (encoded(image, "BMP")[:-50], "is not an image, or a damaged one"),
         "header.bmp": (b"BM" + bytes(10), "a header in it is not whole"),

@@ -162,7 +162,9 @@ def test_the_parts_into_which_paddle_cuts_a_large_array_are_joined(tmp_path):
     loaded = load_weights(path)
     assert sorted(loaded) == ["b", "big"]
     np.testing.assert_array_equal(loaded["big"], whole.reshape(2, 5))
-    path.write_bytes(pickle.dumps({"p": [1, 2], "UnpackBigParamInfor@@": {"a": {"slices": ["p"]}}}, 2))
+    path.write_bytes(
+        pickle.dumps({"p": [1, 2], "UnpackBigParamInfor@@": {"a": {"OriginShape": (2,), "slices": ["p"]}}}, 2)
+    )
     with pytest.raises(UserError, match="names parts that are no arrays"):  # lists of lists can be endless
         load_weights(path)
     for broken in ({"big": {"slices": ["no"]}}, {"big": []}, [], {"big": {"slices": "b", "OriginShape": 7}}):

@@ -199,3 +199,11 @@ def test_the_reasons_of_the_summary_name_the_file(folder, tmp_path):
     broken = verify(tmp_path)["broken"]
     assert broken == {"a.jpg": f"{tmp_path}/a.jpg is not an image: JPEG, PNG, BMP, WebP and TIFF are read"}
     assert json.loads((tmp_path / "prepare_summary.json").read_text())["broken"] == broken
+
+
+def test_a_webp_whose_coded_pixels_end_in_zeros_is_read(tmp_path):
+    path = tmp_path / "flat.webp"
+    pixels = np.zeros((1000, 1000, 3), np.uint8)
+    path.write_bytes(hostile_images.encoded(Image.fromarray(pixels), "WEBP"))
+    assert path.read_bytes().endswith(bytes(64))
+    assert (read_image_and_size(path)[0] == pixels).all()

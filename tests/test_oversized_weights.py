@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import pickle
 import struct
 import time
 import tracemalloc
 
+import numpy as np
 import pytest
 
 from ppcds import safe_pickle
@@ -40,7 +42,7 @@ BOMBS = {  # what, and in which words it is refused
         arrays_of_one(b"J" + SIZE + b"\x85", 2000),
         "larger than the file",
     ),
-    "a shape of a thousand numbers": (arrays_of_one(b"(" + b"M\xff\xff" * 1000 + b"t", 1), "without a shape"),
+    "a shape of a thousand numbers": (arrays_of_one(b"(" + b"M\xff\xff" * 1000 + b"t", 1), "endless tuples"),
     "two thousand times the same text as bytes": (
         dictionary_of(b"X" + SIZE + DATA, [b"c_codecs\nencode\nh\x00X\x06\x00\x00\x00latin1\x86R"] * 2000),
         "larger than the file",
@@ -63,10 +65,19 @@ BOMBS = {  # what, and in which words it is refused
     "a number of 2^31 bytes": (b"\x80\x02\x8b\xff\xff\xff\x7fa.", "not enough data"),
     "a number of 100,000 digits": (b"\x80\x02I" + b"9" * 100_000 + b"\n.", "no newline found"),
     "300,000 lists": (b"]" * 300_000 + b".", "holds a list"),
-    "100,000 tuples in each other": (b")" + b"\x85" * 100_000 + b".", "holds a tuple"),
+    "100,000 tuples in each other": (b")" + b"\x85" * 100_000 + b".", "nested or endless tuples"),
+    "a global named by them": (
+        b"\x80\x04)" + b"\x85" * 100_000 + b"h\x00\x93.",
+        "nested or endless|not hold",
+    ),
+    "a global that takes 2^60 steps to hash": (
+        b"\x80\x04)\x94" + b"".join(b"h%c\x86\x94" % number for number in range(60)) + b"\x8c\x01a\x93.",
+        "nested or endless tuples",
+    ),
+    "a global that is no name": (b"\x80\x04]\x8c\x01a\x93.", "a global without a name"),
     "a key that takes 2^60 steps to hash": (
         b"\x80\x04})\x94" + b"".join(b"h%c\x86\x94" % number for number in range(60)) + b"Ns.",
-        "keys are not names",
+        "nested or endless tuples",
     ),
     "a list of itself": (b"\x80\x04]\x94(" + b"h\x00" * 1000 + b"e.", "holds a list"),
     "a type of numbers with a long name": (
@@ -140,3 +151,23 @@ def test_a_safetensors_file_that_lies_about_itself_is_refused(tmp_path, name):
     with pytest.raises(UserError, match=r"bad\.safetensors: cannot be read as weights: .+") as caught:
         load_weights(path)
     assert "\n" not in str(caught.value)
+
+
+def test_an_array_that_is_a_part_of_another_many_times_is_refused(tmp_path):
+    part = np.zeros(100_000, "float32")
+    names = [f"a@@.{number}" for number in range(3000)]
+    about = {"a": {"OriginShape": (300_000_000,), "slices": names}}
+    path = tmp_path / "a.pdparams"
+    path.write_bytes(pickle.dumps({**dict.fromkeys(names, part), "UnpackBigParamInfor@@": about}, 2))
+    with pytest.raises(UserError, match="one of them twice"):
+        load_weights(path)
+
+
+def test_numbers_and_empty_arrays_of_either_protocol_are_read(tmp_path):
+    weights = {"count": np.int64(7), "none": np.zeros((0, 3), "float32")}
+    for protocol in (2, 4):
+        path = tmp_path / "a.pdparams"
+        path.write_bytes(pickle.dumps(weights, protocol))
+        loaded = load_weights(path)
+        assert loaded["count"] == 7 and loaded["count"].shape == ()
+        assert loaded["none"].shape == (0, 3) and loaded["none"].dtype == np.float32

@@ -23,7 +23,7 @@ MAX_ENTRIES = 2_000_000  # each takes a kilobyte of memory, and in a packed arch
 LONGEST_HEADER = 1 << 20  # bytes of a tar's extended header, which is read as a whole
 DAMAGE = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, UnicodeError,
-    NotImplementedError,
+    NotImplementedError, ValueError, OverflowError, RecursionError,
 )  # fmt: skip
 
 
@@ -110,7 +110,11 @@ def _zip_entries(source: Path, archive: zipfile.ZipFile) -> Iterator[Entry]:
 
 def _tar_entries(source: Path, tar: tarfile.TarFile) -> Iterator[Entry]:
     unpacked = 0
-    for member in tar:
+    for count, member in enumerate(tar):
+        if member.size < 0:
+            raise UserError(f"{source} refused: {member.name!r} is of {member.size} bytes")
+        if count == MAX_ENTRIES:  # folders and what macOS adds take memory too
+            raise UserError(f"{source} refused: it holds more than {MAX_ENTRIES} files")
         path = checked_path(source, member.name)
         if not (member.isreg() or member.isdir()):
             raise UserError(f"{source} refused: {member.name!r} is a link or device, not a file")

@@ -99,6 +99,8 @@ def _read_all(source: Path, read: Callable[[str], bytes]) -> dict[str, list]:
 
 def _parse_batch(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     batch = read_pickle(io.BytesIO(data))
+    if not all(type(label) is int for label in batch["labels"]):
+        raise ValueError("its labels are no numbers")
     pixels, labels = batch["data"], np.asarray(batch["labels"])
     if pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3072) or not set(labels) <= set(range(10)):
         raise ValueError("it does not hold rows of 3072 bytes with labels from 0 to 9")

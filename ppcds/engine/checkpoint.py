@@ -98,7 +98,8 @@ def read_checkpoint(path: Path) -> tuple[TrainState, Recipe]:
         raise UserError(f"{path} is not a checkpoint of a run: it holds no position and recipe")
     state = _parsed(metadata["state"], STATE, f"{path}: its position")
     recipe = _parsed(metadata["recipe"], RECIPE, f"{path}: its recipe")
-    if [row.get("epoch") for row in state.history] != list(range(1, state.epoch + 1)):
+    told = [row.get("epoch") for row in state.history]
+    if len(told) != state.epoch or told != list(range(1, len(told) + 1)):
         raise UserError(f"{path}: its position is after {state.epoch} epochs, and its history is of others")
     if set(state.scaler) not in (set(), {"scale", "incr_count", "decr_count"}):
         raise UserError(f"{path}: its position has a scaler of {', '.join(state.scaler)[:80]!r}")

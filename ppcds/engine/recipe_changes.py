@@ -33,15 +33,13 @@ def changes(before: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
 def require_allowed(path: Path, before: Recipe, now: Recipe, allowed: Collection[str] = ()) -> None:
     """Raise UserError unless what differs makes no difference, or is named by `allowed` (--allow-change).
 
-    path: of the checkpoint, for the message.  A key of `allowed` that has not changed is an error too: it
-    may be a slip for one that has.
+    path: of the checkpoint, for the message.  A key of `allowed` that does not exist is an error too; one
+    that has not changed is none: the same command may go on with a run twice.
     """
     found = changes(before, now)
     values = {**_leaves(before.model_dump(mode="json")), **_leaves(now.model_dump(mode="json"))}
-    for key in sorted(set(allowed) - set(found)):
-        if key not in values:
-            raise UserError(f"--allow-change {key}: there is no such key{did_you_mean(key, values)}")
-        raise UserError(f"--allow-change {key}: it has not changed, it is still {_shown(values[key])}")
+    for key in sorted(set(allowed) - set(found) - set(values)):
+        raise UserError(f"--allow-change {key}: there is no such key{did_you_mean(key, values)}")
     refused = [key for key in found if key not in {*allowed, *MAY_CHANGE, *_of_no_effect(now)}]
     if refused:
         said = ", ".join(f"{key} ({_change(*found[key])})" for key in refused)

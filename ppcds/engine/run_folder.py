@@ -71,6 +71,9 @@ def _lock(path: Path) -> int:
     except BlockingIOError:
         os.close(descriptor)
         raise UserError(f"another run is going on in {path}: name another run.output_dir") from None
+    if not path.is_dir() or os.fstat(descriptor).st_ino != path.stat().st_ino:  # moved aside in between
+        os.close(descriptor)
+        raise UserError(f"another run has begun in {path}: name another run.output_dir")
     _locks.add(descriptor)
     return descriptor
 

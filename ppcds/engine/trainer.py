@@ -112,6 +112,10 @@ class Trainer:
         return self.resume and told_before(state.epoch, state.step, self.steps)(tag, step)
 
     def _prepare_folder(self) -> None:
+        if self.resume:
+            now = read_checkpoint(self.checkpoint)[0]
+            if (now.epoch, now.step) != (self.state.epoch, self.state.step):
+                raise UserError(f"{self.checkpoint}: another run has gone on with it meanwhile: start again")
         self.recipe.save(self.folder / "recipe.yaml")
         if self.checkpoint != self.latest:
             go_back(self.checkpoint)
@@ -188,7 +192,10 @@ class Trainer:
         try:
             yield from read_together(loader)
         except UserError as error:
-            self._save()
+            try:
+                self._save()
+            except UserError as unsaved:
+                raise UserError(f"{error}; and {unsaved}") from error
             where = f"step {self.state.step} of epoch {self.state.epoch + 1}"
             raise UserError(f"{error} (saved after {where}: --resume {self.folder} goes on)") from error
 

@@ -86,6 +86,19 @@ def test_names_as_long_as_a_file_system_takes_are_unpacked(make, tmp_path):
     assert unpacked(make(tmp_path / "a.bin", *names), tmp_path / "target") == sorted(names)
 
 
+@pytest.mark.parametrize("size", ["-5", "-1536"])
+def test_a_file_of_less_than_no_bytes_is_refused(tmp_path, size):
+    """From its end the next header would be looked for before it, again and again."""
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        folder = tarfile.TarInfo("d")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+        info = tarfile.TarInfo("__MACOSX/a")
+        info.pax_headers = {"size": size}
+        archive.addfile(info)
+    refuse(tmp_path / "a.tar", tmp_path, f"'__MACOSX/a' is of {size} bytes")
+
+
 def test_a_chain_of_links_is_refused_at_its_first(tmp_path):
     (tmp_path / "outside").mkdir()
     chain = [("out", tarfile.SYMTYPE, "../outside"), ("out/a.jpg", tarfile.REGTYPE, b"x")]
