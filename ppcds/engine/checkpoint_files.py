@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import re
 from pathlib import Path
 
@@ -20,7 +21,10 @@ def keep_epoch(folder: Path, epoch: int, count: int) -> None:
     """
     if not count:
         return
-    link_whole(folder / LATEST, folder / f"checkpoint_epoch{epoch}.safetensors")
+    kept = folder / f"checkpoint_epoch{epoch}.safetensors"
+    if kept.is_file() and filecmp.cmp(kept, folder / LATEST, shallow=False):
+        go_back(kept)  # which a kill may have ended before the best model was put back
+    link_whole(folder / LATEST, kept)
     if (folder / BEST).is_file():
         link_whole(folder / BEST, folder / f"best_model_epoch{epoch}.pdparams")
     for path in folder.iterdir():

@@ -8,6 +8,7 @@ import pytest
 from ppcds.cli import run_to_resume
 from ppcds.engine.trainer import Trainer
 from ppcds.errors import UserError
+from ppcds.files import link_whole
 from ppcds.weights import load_weights
 
 
@@ -72,6 +73,17 @@ def test_the_best_model_is_what_it_was_when_the_run_has_gone_back(tiny_recipe, t
     back = Trainer(changed, True, run / "checkpoint_epoch2.safetensors", ["optim.learning_rate"])
     measure_as(back, 0.3).train()
     assert back.state.best == 0.5 and (run / "best_model.pdparams").read_bytes() == best_of_1
+
+
+def test_a_kill_in_the_middle_of_going_back_does_not_leave_the_best_model_of_later(tiny_recipe, tmp_path):
+    keys = ["optim.epochs=3", "run.keep_checkpoints=3"]
+    measure_as(Trainer(tiny_recipe(*keys)), 0.5, 0.4, 0.9).train()
+    run = tmp_path / "run"
+    best_of_2 = (run / "best_model_epoch2.pdparams").read_bytes()
+    link_whole(run / "checkpoint_epoch2.safetensors", run / "latest.safetensors")  # the first half of go_back
+    assert (run / "best_model.pdparams").read_bytes() != best_of_2
+    measure_as(Trainer(tiny_recipe(*keys), resume=True), 0.3).train()
+    assert (run / "best_model.pdparams").read_bytes() == best_of_2
 
 
 def test_a_checkpoint_without_its_best_model_has_it_chosen_anew(tiny_recipe, tmp_path):
