@@ -21,7 +21,8 @@ Every path reads them so: training, the packed images, `prepare_data`, evaluatio
 | or 16 bits of which the upper 4 are empty   |                                                           |
 | missing, a folder, a pipe, no permission    | refused                                                   |
 
-What cannot be told: pixels changed or zeroed within a JPEG, BMP, TIFF or WebP that has its whole length.
+What cannot be told: pixels changed or zeroed within a JPEG, BMP, TIFF or WebP that has its whole length; a
+JPEG that was cut and has an end marker from elsewhere, behind an FF or in a trailer.
 """
 
 from __future__ import annotations
