@@ -63,15 +63,15 @@ def test_the_notebooks_reading_compares_similarities_and_needs_no_adapter(
 ):
     teacher, views = make_teacher(), make_views(2)
     method = CDSDistillation(
-        make_classifier(), teacher, stage_target="similarities", temperature=[0.1, 0.2], stages=(1, 4)
+        make_classifier(), teacher, stage_target="similarities", temperature=[0.005, 0.01], stages=(1, 4)
     )
     method.eval()
     parts = values(method(views, labels))
     _, embeddings = method.network(paddle.concat(views))
     _, targets = teacher.network(paddle.concat(views))
     for stage, temperature, own, target in (
-        (4, 0.2, embeddings[0], targets[0]),
-        (1, 0.1, embeddings[1], targets[3]),
+        (4, 0.01, embeddings[0], targets[0]),
+        (1, 0.005, embeddings[1], targets[3]),
     ):
         total = 0.0
         for row in range(16):  # each row's similarities to the 15 others
