@@ -27,6 +27,7 @@ setup(
         "numpy>=1.22",
         "pandas>=1.5",
         "opencv-python>=4.6",
+        "pillow>=9",
         "matplotlib>=3.6",
         "visualdl>=2.5.3",
         "tqdm>=4.64",

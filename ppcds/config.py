@@ -12,7 +12,7 @@ from pydantic import Field
 from ppcds.errors import UserError
 from ppcds.files import write_whole
 from ppcds.options import did_you_mean, explain, not_boolean
-from ppcds.plain_yaml import read_yaml
+from ppcds.plain_yaml import NOT_YAML, plain_value, read_yaml
 
 RECIPES = Path(__file__).with_name("recipes")
 Integer = Annotated[int, pydantic.BeforeValidator(not_boolean)]
@@ -207,8 +207,8 @@ def apply_override(values: dict, override: str) -> None:
     if not equals or not all(path):
         raise UserError(f"-o {override}: write section.key=value, for instance -o optim.epochs=20")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = plain_value(text)
+    except NOT_YAML:
         raise UserError(f"-o {override}: the value is not valid YAML") from None
     for part in path[:-1]:
         if values.get(part) is None:
@@ -219,15 +219,3 @@ def apply_override(values: dict, override: str) -> None:
     if f"{key.strip()}=" in CHOICES and values.get("name") != value:
         values.clear()
     values[path[-1]] = value
-
-
-def changed_keys(old: dict, new: dict, prefix: str = "") -> list[str]:
-    """Dotted keys whose values differ between two dumped recipes."""
-    changed = []
-    for key in sorted({*old, *new}):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            changed += changed_keys(before, after, f"{prefix}{key}.")
-        elif before != after:
-            changed.append(prefix + key)
-    return changed

@@ -46,7 +46,8 @@ def pack(split: CSVSplit, wanted: dict, folder: Path) -> None:
     """Make `folder`, which must not exist, of what `wanted` describes; it is renamed when all is in it.
 
     A broken image is noted with its reason, unless split.on_bad_image is "error": then it raises UserError.
-    Raises UserError if images change meanwhile, OSError if it cannot be written.
+    Raises UserError if images change meanwhile, or for one that the system does not give, which may be whole;
+    OSError if they cannot be written.
     """
     unfinished = unfinished_folder(folder)
     height, width = split.size
