@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
-import numpy as np
-
-from ppcds.datasets.images import read_image
-from ppcds.datasets.split import ImageSplit
+from ppcds.datasets.file_split import FileSplit
 from ppcds.datasets.split_table import class_names, read_split
 
 
-class CSVSplit(ImageSplit):
+class CSVSplit(FileSplit):
     """One split of a folder with `<split>_split.csv` (columns filename, class) and the images it lists.
 
     root: the folder; filenames are relative to it.  split: "train", "val" or another one that has a file.
@@ -38,15 +36,13 @@ class CSVSplit(ImageSplit):
         root = Path(root)
         classes = tuple(classes or self.CLASSES or class_names(root))
         filenames, labels = read_split(root, split, classes, blank_allowed=split == "train")
-        super().__init__(root, split, classes, labels, views, size, interpolation, decode)
-        self.filenames = filenames
+        super().__init__(root, split, classes, filenames, labels, views, size, interpolation, decode)
 
-    def read_image(self, index: int) -> np.ndarray:
-        """The image of the row's file. Raises UserError, with its name, if it is missing or damaged."""
-        return read_image(self.root / self.filenames[index], self.size if self.decode == "fast" else None)
+    @classmethod
+    def class_names(cls, root: Path) -> tuple[str, ...]:
+        """The sorted class names of `root`/train_split.csv."""
+        return class_names(root)
 
-    def take(self, rows: np.ndarray | list[int]) -> CSVSplit:
-        """A copy that holds these rows of this split alone, in this order."""
-        part = super().take(rows)
-        part.filenames = [self.filenames[row] for row in rows]
-        return part
+    def list_digest(self) -> str:
+        """SHA-256 of the CSV."""
+        return hashlib.sha256((self.root / f"{self.split}_split.csv").read_bytes()).hexdigest()
