@@ -61,6 +61,8 @@ class ModelSection(Section):
 class DataSection(Section):
     layout: str  # a key of datasets.LAYOUTS
     root: str  # the folder that holds train_split.csv, or a folder for each class
+    # "games": games_train_split.csv and games_val_split.csv, as split_data.py makes them
+    splits: Optional[str] = None
     # names in the order of their ids; a run fills them in, so that its weights can be used without the data
     classes: Optional[list[Annotated[str, Field(min_length=1)]]] = None
     size: tuple[Positive, Positive]  # height, width in pixels

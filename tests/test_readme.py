@@ -28,8 +28,8 @@ ELSEWHERE = {  # folder under output/: recipe of the command that says so
     folder: recipe
     for recipe, folder in re.findall(r"-c (\w+) .*run\.output_dir=output/(\w+)", "\n".join(COMMANDS))
 }
-OTHERS = [line for line in LINES if re.search(r"tools/(?!train|prepare_data|benchmark)", line)]
-OF_DATA = [line for line in LINES if re.search(r"tools/(prepare_data|benchmark)", line)]
+OTHERS = [line for line in LINES if re.search(r"tools/(?!train|prepare_data|benchmark|split_data)", line)]
+OF_DATA = [line for line in LINES if re.search(r"tools/(prepare_data|benchmark|split_data)", line)]
 
 
 def test_the_example_runs(tiny_sports10, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from ppcds.datasets import LAYOUTS
 from ppcds.datasets.cache import packed_images
 from ppcds.datasets.class_folders import ClassFolders
 from ppcds.datasets.colours import measure_colours, with_colours
+from ppcds.datasets.csv_split import CSVSplit
 from ppcds.datasets.file_split import FileSplit
 from ppcds.datasets.split import ImageSplit
 from ppcds.datasets.subset import hold_back, labelled_subset, stratified_part
@@ -45,10 +46,11 @@ def recipe_classes(recipe: Recipe) -> tuple[str, ...]:
     layout = _find_layout(recipe)
     fixed = layout.CLASSES
     if data.classes is None:
-        expected = Path(data.root) / ("" if issubclass(layout, ClassFolders) else "train_split.csv")
+        train = _split_name(data, "train")
+        expected = Path(data.root) / ("" if issubclass(layout, ClassFolders) else f"{train}_split.csv")
         if fixed is None and not expected.exists():
             raise UserError(f"data.classes: not in the recipe, and there is no {expected} to read them from")
-        return fixed or layout.class_names(Path(data.root))
+        return fixed or layout.class_names(Path(data.root), train)
     if fixed is not None and tuple(data.classes) != tuple(fixed):
         raise UserError(f"data.classes: layout {data.layout} has classes of its own: leave this key out")
     if not data.classes or len(set(data.classes)) < len(data.classes):
@@ -155,10 +157,17 @@ def _split(recipe: Recipe, split: str, views: list) -> ImageSplit:
         options["classes"] = classes
     if issubclass(layout, FileSplit):  # the others' images are in no files of their own
         options["decode"] = data.decode
-    whole = layout(data.root, split, **options)
+    if data.splits and not issubclass(layout, CSVSplit):
+        raise UserError(f"data.splits: layout {data.layout} has no tables, leave this key out")
+    whole = layout(data.root, _split_name(data, split), **options)
     whole.on_bad_image = "leave out" if data.on_bad_image == "skip" else "error"
     whole.packed = packed_images(whole, data.cache)
     return whole
+
+
+def _split_name(data: DataSection, split: str) -> str:
+    """The split's own name, of which <name>_split.csv is the table."""
+    return f"{data.splits}_{split}" if data.splits else split
 
 
 def _find_layout(recipe: Recipe) -> type[ImageSplit]:

@@ -59,9 +59,9 @@ class ClassFolders(FileSplit):
         self._digest = hashlib.sha256(repr([filenames, labels.tolist()]).encode("utf-8", "surrogateescape"))
 
     @classmethod
-    def class_names(cls, root: Path) -> tuple[str, ...]:
-        """The sorted names of the class folders of train."""
-        return tuple(sorted(_list_split(root, "train")))
+    def class_names(cls, root: Path, split: str = "train") -> tuple[str, ...]:
+        """The sorted names of the class folders of a split."""
+        return tuple(sorted(_list_split(root, split)))
 
     def list_digest(self) -> str:
         """SHA-256 of the names and labels."""

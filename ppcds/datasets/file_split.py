@@ -34,8 +34,8 @@ class FileSplit(ImageSplit):
         self.filenames = filenames
 
     @classmethod
-    def class_names(cls, root: Path) -> tuple[str, ...]:
-        """The names of the classes in `root`, in the order of their ids."""
+    def class_names(cls, root: Path, split: str = "train") -> tuple[str, ...]:
+        """The names of the classes of a split in `root`, in the order of their ids."""
         raise NotImplementedError
 
     def list_digest(self) -> str:
