@@ -60,12 +60,17 @@ class ModelSection(Section):
 
 class DataSection(Section):
     layout: str  # a key of datasets.LAYOUTS
-    root: str  # the folder that holds train_split.csv
+    root: str  # the folder that holds train_split.csv, or a folder for each class
+    # "games": games_train_split.csv and games_val_split.csv, as split_data.py makes them
+    splits: Optional[str] = None
     # names in the order of their ids; a run fills them in, so that its weights can be used without the data
     classes: Optional[list[Annotated[str, Field(min_length=1)]]] = None
     size: tuple[Positive, Positive]  # height, width in pixels
     interpolation: Literal["bilinear", "area"] = "bilinear"
     decode: Literal["exact", "fast"] = "exact"  # fast: JPEGs are reduced while they are decoded
+    # mean and std of Normalize: as the views have them, or those of the training images; auto: the latter for
+    # data without classes of its own (layouts csv and folder)
+    colours: Literal["auto", "given", "measured"] = "given"
     cache: Literal["use", "build", "ignore"] = "use"  # the packed images, if there are; build: makes them
     on_bad_image: Literal["error", "skip"] = "error"  # an image that cannot be read
     batch_size: Positive  # of all devices together

@@ -16,11 +16,11 @@ from ppcds.errors import UserError
 from ppcds.options import did_you_mean
 
 
-def class_names(root: Path) -> tuple[str, ...]:
-    """The sorted class names of `root`/train_split.csv."""
-    names = tuple(sorted(set(read_table(root, "train")["class"].unique()) - {""}))
+def class_names(root: Path, split: str = "train") -> tuple[str, ...]:
+    """The sorted class names of `root`/<split>_split.csv."""
+    names = tuple(sorted(set(read_table(root, split)["class"].unique()) - {""}))
     if not names:
-        raise UserError(f"{root / 'train_split.csv'} names no class in any row")
+        raise UserError(f"{root / split}_split.csv names no class in any row")
     return names
 
 

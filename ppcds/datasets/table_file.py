@@ -13,6 +13,7 @@ import pandas as pd
 from ppcds.datasets.table_columns import COLUMNS, require_columns
 from ppcds.errors import UserError
 
+GROUP = "group"  # a column that may be there as well: what a split should not part
 MAX_BYTES = 1 << 30  # 20 million rows
 LONGEST_LINE = 1 << 16  # bytes
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -29,7 +30,7 @@ AS_UTF8 = "save it in UTF-8 (Excel: CSV UTF-8)"
 
 
 def read_table(root: Path, split: str) -> pd.DataFrame:
-    """filename (with forward slashes, without ./) and class of each row, stripped; the index is the line.
+    """filename (with forward slashes, without ./), class, and group if it is there; the index is the line.
 
     Blank lines are left out; lines may end as on any system.
     Raises UserError with the line for what is no CSV in UTF-8 with these columns, or has no rows.
@@ -60,7 +61,7 @@ def read_table(root: Path, split: str) -> pd.DataFrame:
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
     if len(table) + 1 != lines:
         raise UserError(f"{path} line {_first_long_row(table)}: a quoted name does not end on its line")
-    table = table[COLUMNS]
+    table = table[[column for column in (*COLUMNS, GROUP) if column in table.columns]]
     if not data.isascii() or re.search(rb"[ \t\f\v\x1c-\x1f]", data):
         table = table.apply(lambda column: column.str.strip())
     table.index += 2  # the first row is on line 2
