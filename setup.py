@@ -8,7 +8,14 @@ EXTRAS = {
     "cpu": ["paddlepaddle>=2.6.2"],
     "gpu": ["paddlepaddle-gpu>=2.6.2"],
     "demo": ["ale-py>=0.10,!=0.11.*"],  # 0.11 cannot be imported without gymnasium, which it does not require
-    "test": ["pytest>=7.4", "pytest-xdist>=3.3", "hypothesis>=6.80", "imagehash>=4.3", "ruff>=0.4"],
+    "test": [
+        "pytest>=7.4",
+        "pytest-xdist>=3.3",
+        "hypothesis>=6.80",
+        "imagehash>=4.3",
+        "coverage>=7.10",
+        "ruff>=0.4",
+    ],
     "report": ["imagehash>=4.3"],
     "export": ["paddle2onnx>=1.2", "onnxruntime>=1.15"],
     "notebooks": ["nbformat>=5.7", "nbclient>=0.8", "ipykernel>=6.20"],

@@ -11,8 +11,8 @@ import pytest
 SCRIPT = Path(__file__).with_name("fuzzed_files.py")
 HARMFUL = """
 import pickle, runpy, sys
-import ppcds.weights
-ppcds.weights.read_pickle = pickle.load
+import ppcds.paddle_pickle
+ppcds.paddle_pickle.read_pickle = pickle.load
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """

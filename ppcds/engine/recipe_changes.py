@@ -15,6 +15,7 @@ from ppcds.options import did_you_mean
 MAY_CHANGE = {  # what no weight depends on, if the images themselves are the same
     "data.root",
     "data.cache",
+    "data.colours",  # what it puts into the views is compared there
     "data.num_workers",
     "data.on_bad_image",
     "run.output_dir",

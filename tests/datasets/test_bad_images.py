@@ -185,7 +185,7 @@ def test_packed_bad_images_are_marked_not_decoded_again_and_never_served(split, 
     split.on_bad_image = "replace"
     packed = make_packed(split)
     assert packed.bad.keys() == BAD
-    monkeypatch.setattr("ppcds.datasets.csv_split.read_image", None)  # no file is read any more
+    monkeypatch.setattr("ppcds.datasets.file_split.read_image", None)  # no file is read any more
     split.packed = packed_images(split, "use")
     for policy, (found, labels) in zip(("replace", "leave out"), expected):
         split.on_bad_image = policy

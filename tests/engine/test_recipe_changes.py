@@ -23,7 +23,13 @@ def recipes(*changes):
 
 @pytest.mark.parametrize("key", sorted(MAY_CHANGE))
 def test_keys_that_no_weight_depends_on_may_change(key):
-    values = {"cache": "ignore", "on_bad_image": "skip", "root": "x", "output_dir": "x"}
+    values = {
+        "cache": "ignore",
+        "colours": "measured",
+        "on_bad_image": "skip",
+        "root": "x",
+        "output_dir": "x",
+    }
     before, now = recipes(f"{key}={values.get(key.split('.')[1], 7)}")
     found = require_allowed(LATEST, before, now)
     assert [line.split()[4] for line in describe_changes(found)] == [key]

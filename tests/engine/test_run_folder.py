@@ -91,12 +91,14 @@ def test_a_reading_process_that_outlives_its_run_does_not_hold_the_folder(tmp_pa
     held = RunFolder(tmp_path / "run", resume=False)
     with pytest.raises(UserError, match="another run is going on"):
         RunFolder(tmp_path / "run", resume=True)
+    begun, begins = os.pipe()
     reader = os.fork()
     if not reader:
+        os.write(begins, b"!")
         time.sleep(60)
         os._exit(0)
     try:
-        time.sleep(0.2)
+        os.read(begun, 1)
         held.release()  # the system does the same for a process that is killed
         RunFolder(tmp_path / "run", resume=True).release()
     finally:
