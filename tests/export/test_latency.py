@@ -29,4 +29,4 @@ def test_the_table_shows_median_and_spread_in_milliseconds():
     lines = latency.latency_table({1: took, 16: took}, "a processor, 1 thread").splitlines()
     assert lines[0].endswith("median (10th to 90th percentile): a processor, 1 thread")
     assert lines[1].split() == ["batch", "network", "model.onnx"]
-    assert lines[3].split() == "16 6.00 (2.00 to 10.00) 2.50 (2.50 to 2.50)".split()
+    assert lines[3].split() == ["16", "6.00", "(2.00", "to", "10.00)", "2.50", "(2.50", "to", "2.50)"]

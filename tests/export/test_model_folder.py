@@ -11,7 +11,7 @@ from ppcds.datasets import Sports10
 from ppcds.datasets.build import build_eval_split
 from ppcds.engine.deployed import load_deployed
 from ppcds.errors import UserError
-from ppcds.export import FORMATS, formats, model_folder
+from ppcds.export import FORMATS, formats
 from ppcds.export.model_folder import as_model, choose_formats, count_parameters, write_model_folder
 from ppcds.export.runtimes import open_model
 from ppcds.methods.build import build_method
