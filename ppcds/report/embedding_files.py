@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
+from visualdl import LogReader
 
 from ppcds.engine.curves import Curves
 from ppcds.engine.embed import Shown, write_embeddings
@@ -72,6 +73,16 @@ def write_high_dimensional(
     curves = Curves(folder, tag, lambda *_: True, failed.append)
     curves.embeddings(tag, embeddings[chosen], labels)
     curves.close()
-    if failed:
-        raise UserError(f"cannot write VisualDL's records to {folder}: is its disk full? ({failed[0]})")
+    if failed or not _holds(folder, tag, len(chosen)):
+        raise UserError(f"cannot write VisualDL's records to {folder}: is its disk full?")
     return len(chosen)
+
+
+def _holds(folder: Path, tag: str, count: int) -> bool:
+    """Whether so many embeddings can be read back: what VisualDL cannot write it only prints a warning of."""
+    try:
+        (file,) = folder.glob("*vdlrecords*.log")
+        (record,) = LogReader(file_path=str(file)).get_data("embeddings", tag)
+    except Exception:  # of whatever kind, of a file that is cut
+        return False
+    return len(record.embeddings.embeddings) == count
