@@ -29,8 +29,7 @@ def main() -> int:
     recipe = cli.recipe_of_weights(args.recipe, args.weights, args.override)
     folder = Path(args.output or Path(args.weights).parent / "export")
 
-    os.environ.setdefault("GLOG_minloglevel", "2")  # Paddle warns of its own way of tracing
-    prepare_processor(recipe.run.threads)
+    prepare_processor(recipe.run.threads, 2)  # errors alone: Paddle warns of its own way of tracing
     choose_device("cpu")  # before anything else loads Paddle
     from ppcds.datasets.build import recipe_classes
     from ppcds.engine.deployed import load_deployed
