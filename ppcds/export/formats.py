@@ -31,6 +31,7 @@ def write_pdmodel(network: paddle.nn.Layer, size: tuple[int, int], folder: Path)
     """model.pdmodel and model.pdiparams, what Paddle 2 wrote and 3 still reads."""
     with _older_programs():
         _save(network, size, folder)
+        _forget_call_stack(folder / f"{STEM}.pdmodel")
 
 
 def write_onnx(network: paddle.nn.Layer, size: tuple[int, int], folder: Path) -> None:
@@ -77,6 +78,16 @@ def _save(network: paddle.nn.Layer, size: tuple[int, int], folder: Path) -> None
     # for training it further with paddle.jit.load; a pickle, and nothing that runs a model reads it
     with contextlib.suppress(FileNotFoundError):
         os.unlink(folder / f"{STEM}.pdiparams.info")
+
+
+def _forget_call_stack(file: Path) -> None:
+    """Take out who called what from where: source lines and paths of the machine it was exported on."""
+    description = paddle.base.core.ProgramDesc(file.read_bytes())
+    for block in map(description.block, range(description.num_blocks())):
+        for operation in map(block.op, range(block.op_size())):
+            if operation.has_attr("op_callstack"):
+                operation.remove_attr("op_callstack")
+    file.write_bytes(description.serialize_to_string())
 
 
 def _writes_pir() -> bool:

@@ -41,14 +41,13 @@ def choose_formats(asked: Sequence[str] | None, say: Callable[[str], None]) -> l
 
 
 def plain_network(recipe: Recipe, num_classes: int, weights: str | os.PathLike) -> paddle.nn.Layer:
-    """What is exported: images -> logits, or an encoder's features, in evaluation mode.
+    """load_deployed, with maps [N, C, H, W] whatever order they had in training.
 
-    Without the projection head of an encoder, and with maps [N, C, H, W] whatever order they had in training.
+    What its images -> logits, or an encoder's images -> features, does not use is in no file.
     """
     recipe = recipe.model_copy(deep=True)
-    recipe.model.channels_last, recipe.model.recompute = False, []
-    network = load_deployed(recipe, num_classes, weights)
-    return network.backbone if isinstance(network, Encoder) else network
+    recipe.model.channels_last = False
+    return load_deployed(recipe, num_classes, weights)
 
 
 def as_model(network: paddle.nn.Layer) -> Model:

