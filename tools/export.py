@@ -39,7 +39,8 @@ def main() -> int:
 
     formats = model_folder.choose_formats(args.formats, print)
     classes = recipe_classes(recipe)
-    found = model_folder.write_model_folder(folder, recipe, classes, args.weights, formats)
+    say = None if args.formats else print
+    found = model_folder.write_model_folder(folder, recipe, classes, args.weights, formats, say)
     network = load_deployed(recipe, len(classes), args.weights)
     learned, statistics = model_folder.count_parameters(network)
     print(f"{learned:,} parameters and {statistics:,} running statistics; no training heads")

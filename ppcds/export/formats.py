@@ -22,22 +22,37 @@ OPSET = 13  # of ONNX: what every onnxruntime since 1.6 reads
 CONVERTER = Path(__file__).with_name("convert_to_onnx.py")
 
 
+class NotConvertible(UserError):
+    """A network that cannot be written in one of the formats, though others can be."""
+
+
 def write_json(network: paddle.nn.Layer, size: tuple[int, int], folder: Path) -> None:
     """model.json and model.pdiparams, what Paddle 3 writes, of images [N, 3, *size]."""
     _save(network, size, folder)
 
 
 def write_pdmodel(network: paddle.nn.Layer, size: tuple[int, int], folder: Path) -> None:
-    """model.pdmodel and model.pdiparams, what Paddle 2 wrote and 3 still reads."""
-    with _older_programs():
-        _save(network, size, folder)
-        _forget_call_stack(folder / f"{STEM}.pdmodel")
+    """model.pdmodel and model.pdiparams, what Paddle 2 wrote and 3 still reads.
+
+    Raises NotConvertible: Paddle 3 has operations that its older programs lack (3.3: the sigmoid, of
+    selective kernels for instance).
+    """
+    try:
+        with _older_programs():
+            _save(network, size, folder)
+    except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+        if not _writes_pir():
+            raise
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise NotConvertible(f"Paddle {paddle.__version__} cannot write this network so: {reason}") from error
+    _forget_call_stack(folder / f"{STEM}.pdmodel")
 
 
 def write_onnx(network: paddle.nn.Layer, size: tuple[int, int], folder: Path) -> None:
     """model.onnx, converted by paddle2onnx from the format that this Paddle prefers.
 
-    In a process of its own, since its C++ part ends the process where it meets what it does not know.
+    In a process of its own, since its C++ part ends the process where it meets what it does not know; raises
+    NotConvertible then.
     """
     with tempfile.TemporaryDirectory(dir=folder) as inner:
         _save(network, size, Path(inner))
@@ -48,7 +63,7 @@ def write_onnx(network: paddle.nn.Layer, size: tuple[int, int], folder: Path) ->
         if done.returncode or not target.is_file():
             said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
             reason = said[-1] if said else f"its process ended with status {done.returncode}"
-            raise UserError(f"paddle2onnx cannot convert this network: {reason}; go without (--formats)")
+            raise NotConvertible(f"paddle2onnx cannot convert this network: {reason}")
 
 
 WRITERS = {"json": write_json, "pdmodel": write_pdmodel, "onnx": write_onnx}

@@ -14,7 +14,7 @@ from ppcds.config import Recipe
 from ppcds.engine.deployed import load_deployed
 from ppcds.errors import UserError
 from ppcds.export import FORMATS
-from ppcds.export.formats import STEM, WRITERS, reason_against
+from ppcds.export.formats import STEM, WRITERS, NotConvertible, reason_against
 from ppcds.export.parity import Agreement, drawn_images, require_parity
 from ppcds.export.preprocess import describe_preprocessing
 from ppcds.export.runtimes import Model, open_model
@@ -61,12 +61,18 @@ def as_model(network: paddle.nn.Layer) -> Model:
 
 
 def write_model_folder(
-    folder: Path, recipe: Recipe, classes: Sequence[str], weights: str | os.PathLike, formats: Sequence[str]
+    folder: Path,
+    recipe: Recipe,
+    classes: Sequence[str],
+    weights: str | os.PathLike,
+    formats: Sequence[str],
+    say: Callable[[str], None] | None = None,
 ) -> dict[str, Agreement]:
     """Write FILES of these formats to `folder`, all or nothing, and compare each with the trained network.
 
     Returns how well each file agrees, on drawn images, one alone and all in a batch. Raises UserError if one
-    differs; `folder` is then as it was.
+    differs; `folder` is then as it was.  say: told of a format that this network cannot be written in, which
+    is left out if another can; without it NotConvertible is raised.
     """
     trained = load_deployed(recipe, len(classes), weights)
     network = plain_network(recipe, len(classes), weights)
@@ -78,14 +84,27 @@ def write_model_folder(
     with folder_written_whole(folder, FILES) as inside:
         text = json.dumps(preprocessing, indent=2, ensure_ascii=False) + "\n"
         (inside / PREPROCESS).write_text(text, encoding="utf-8")
-        for name in formats:
-            WRITERS[name](network, size, inside)
-        for name in formats:  # when all are there: the two of Paddle share their parameters
+        written = [name for name in formats if _is_written(name, network, size, inside, say)]
+        if not written:
+            raise UserError(f"{weights}: this network cannot be written in any format")
+        for name in written:  # when all are there: the two of Paddle share their parameters
             file = inside / f"{STEM}.{name}"
             model = open_model(file)
             require_parity(file.name, expected[:1], model(images[:1]))
             found[file.name] = require_parity(file.name, expected, model(images))
     return found
+
+
+def _is_written(name: str, network, size, folder: Path, say: Callable[[str], None] | None) -> bool:
+    try:
+        WRITERS[name](network, size, folder)
+    except NotConvertible as error:
+        if say is None:
+            raise
+        (folder / f"{STEM}.{name}").unlink(missing_ok=True)
+        say(f"not written: {STEM}.{name}: {error}")
+        return False
+    return True
 
 
 def count_parameters(network: paddle.nn.Layer) -> tuple[int, int]:

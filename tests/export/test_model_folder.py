@@ -11,7 +11,7 @@ import pytest
 from ppcds.config import load_recipe
 from ppcds.datasets import Sports10
 from ppcds.datasets.build import build_eval_split
-from ppcds.engine.deployed import load_deployed
+from ppcds.engine.deployed import build_deployed, load_deployed
 from ppcds.errors import UserError
 from ppcds.export import FORMATS, formats
 from ppcds.export.model_folder import as_model, choose_formats, count_parameters, write_model_folder
@@ -161,11 +161,28 @@ def test_a_converter_that_ends_its_process_is_told_in_words(trained, tmp_path, m
     recipe, weights, _ = trained
     (tmp_path / "abort.py").write_text("import os\nprint('Oops: no such operator', flush=True)\nos.abort()\n")
     monkeypatch.setattr(formats, "CONVERTER", tmp_path / "abort.py")
-    with pytest.raises(
-        UserError, match=r"paddle2onnx cannot convert this network: Oops: no such operator; go"
-    ):
+    reason = "paddle2onnx cannot convert this network: Oops: no such operator"
+    with pytest.raises(UserError, match=reason):
         write_model_folder(tmp_path / "export", recipe, CLASSES, weights, ["onnx"])
     assert not (tmp_path / "export").exists()
+    said = []
+    write_model_folder(tmp_path / "export", recipe, CLASSES, weights, [PADDLE, "onnx"], said.append)
+    assert said == [f"not written: model.onnx: {reason}"]
+    left = {path.name for path in (tmp_path / "export").iterdir()}
+    assert left == {"preprocess.json", "model.pdiparams", f"model.{PADDLE}"}
+
+
+def test_a_network_that_older_programs_cannot_hold_keeps_its_other_formats(trained, tmp_path):
+    recipe = changed(trained[0], name="resnet50_sk", width=2)
+    weights = tmp_path / "w.pdparams"
+    save_weights(build_deployed(recipe, 10).state_dict(), weights)
+    said, tried = [], [name for name in HERE if name != "onnx"]
+    found = write_model_folder(tmp_path / "out", recipe, CLASSES, weights, tried, said.append)
+    refused = {name for name in tried if f"not written: model.{name}: Paddle" in " ".join(said)}
+    assert set(found) == {f"model.{name}" for name in tried if name not in refused}
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    assert left == {*found, "model.pdiparams", "preprocess.json"} and f"model.{PADDLE}" in found
+    assert paddle.in_dynamic_mode()
 
 
 def test_what_is_not_installed_is_left_out_in_words_or_refused_if_asked_for(monkeypatch):
