@@ -8,7 +8,8 @@ EXTRAS = {
     "cpu": ["paddlepaddle>=2.6.2"],
     "gpu": ["paddlepaddle-gpu>=2.6.2"],
     "demo": ["ale-py>=0.10,!=0.11.*"],  # 0.11 cannot be imported without gymnasium, which it does not require
-    "test": ["pytest>=7.4", "pytest-xdist>=3.3", "hypothesis>=6.80", "ruff>=0.4"],
+    "test": ["pytest>=7.4", "pytest-xdist>=3.3", "hypothesis>=6.80", "imagehash>=4.3", "ruff>=0.4"],
+    "report": ["imagehash>=4.3"],
     # 2 takes Paddle 3, 1 takes Paddle 2; the onnx it requires has no wheel for 3.13
     "export": ["paddle2onnx>=1.3; python_version<'3.13'", "onnxruntime>=1.15"],
     "notebooks": ["nbformat>=5.7", "nbclient>=0.8", "ipykernel>=6.20"],
@@ -30,6 +31,7 @@ setup(
         "numpy>=1.22",
         "pandas>=1.5",
         "opencv-python>=4.6",
+        "pillow>=9",
         "matplotlib>=3.6",
         "visualdl>=2.5.3",
         "tqdm>=4.64",

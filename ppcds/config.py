@@ -12,7 +12,7 @@ from pydantic import Field
 from ppcds.errors import UserError
 from ppcds.files import write_whole
 from ppcds.options import did_you_mean, explain, not_boolean
-from ppcds.plain_yaml import read_yaml
+from ppcds.plain_yaml import NOT_YAML, plain_value, read_yaml
 
 RECIPES = Path(__file__).with_name("recipes")
 Integer = Annotated[int, pydantic.BeforeValidator(not_boolean)]
@@ -60,12 +60,17 @@ class ModelSection(Section):
 
 class DataSection(Section):
     layout: str  # a key of datasets.LAYOUTS
-    root: str  # the folder that holds train_split.csv
+    root: str  # the folder that holds train_split.csv, or a folder for each class
+    # "games": games_train_split.csv and games_val_split.csv, as split_data.py makes them
+    splits: Optional[str] = None
     # names in the order of their ids; a run fills them in, so that its weights can be used without the data
     classes: Optional[list[Annotated[str, Field(min_length=1)]]] = None
     size: tuple[Positive, Positive]  # height, width in pixels
     interpolation: Literal["bilinear", "area"] = "bilinear"
     decode: Literal["exact", "fast"] = "exact"  # fast: JPEGs are reduced while they are decoded
+    # mean and std of Normalize: as the views have them, or those of the training images; auto: the latter for
+    # data without classes of its own (layouts csv and folder)
+    colours: Literal["auto", "given", "measured"] = "given"
     cache: Literal["use", "build", "ignore"] = "use"  # the packed images, if there are; build: makes them
     on_bad_image: Literal["error", "skip"] = "error"  # an image that cannot be read
     batch_size: Positive  # of all devices together
@@ -207,8 +212,8 @@ def apply_override(values: dict, override: str) -> None:
     if not equals or not all(path):
         raise UserError(f"-o {override}: write section.key=value, for instance -o optim.epochs=20")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = plain_value(text)
+    except NOT_YAML:
         raise UserError(f"-o {override}: the value is not valid YAML") from None
     for part in path[:-1]:
         if values.get(part) is None:
@@ -219,15 +224,3 @@ def apply_override(values: dict, override: str) -> None:
     if f"{key.strip()}=" in CHOICES and values.get("name") != value:
         values.clear()
     values[path[-1]] = value
-
-
-def changed_keys(old: dict, new: dict, prefix: str = "") -> list[str]:
-    """Dotted keys whose values differ between two dumped recipes."""
-    changed = []
-    for key in sorted({*old, *new}):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            changed += changed_keys(before, after, f"{prefix}{key}.")
-        elif before != after:
-            changed.append(prefix + key)
-    return changed

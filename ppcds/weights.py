@@ -1,7 +1,7 @@
 """Weights in files: read without running anything, written whole or not at all.
 
 `.pdparams` is a pickle of {name: NumPy array}, as paddle.save writes a state dict; paddle.load would run
-whatever its author put in. Here it is read as data (safe_pickle).
+whatever its author put in. Here it is read as data (paddle_pickle).
 Paddle itself is not imported: this module is loaded before Paddle is.
 """
 
@@ -18,31 +18,24 @@ import numpy as np
 
 from ppcds.errors import UserError
 from ppcds.files import write_whole
-from ppcds.safe_pickle import read_pickle
-
-PADDLE_NAME_TABLE = "StructuredToParameterName@@"  # what paddle.save adds: generated names, of no use to us
-PADDLE_SLICES = (
-    "UnpackBigParamInfor@@"  # {name: shape and names of parts}, of arrays above 1 GB in protocol 2
-)
+from ppcds.paddle_pickle import read_paddle_pickle
+from ppcds.safetensors_files import read_safetensors, read_safetensors_metadata
 
 
 def load_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """{name: array} of a `.pdparams` or `.safetensors` file; nothing in the file is executed.
 
-    Time and memory are bounded by the file's size.
+    bfloat16, which NumPy lacks, comes as float32 of the same values.  Time and memory are bounded by the
+    file's size.
     Raises UserError naming the file if it is missing, of another kind, damaged, or holds anything but arrays.
     """
     path = _existing_weights_file(path)
-    if path.suffix == ".safetensors":
-        with _open_safetensors(path) as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    with _damage_in_words(path), open(path, "rb") as file:
-        content = read_pickle(file)
-        if isinstance(content, dict):
-            _join_slices(content)
+    with _damage_in_words(path):
+        if path.suffix == ".safetensors":
+            return read_safetensors(path)
+        content = read_paddle_pickle(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds a {type(content).__name__}, not weights by name")
-    content.pop(PADDLE_NAME_TABLE, None)
     for name, value in content.items():
         if not isinstance(value, np.ndarray):
             kind = type(value).__name__
@@ -55,8 +48,8 @@ def read_metadata(path: str | os.PathLike) -> dict[str, str]:
     path = _existing_weights_file(path)
     if path.suffix == ".pdparams":
         return {}
-    with _open_safetensors(path) as file:
-        return dict(file.metadata() or {})
+    with _damage_in_words(path):
+        return read_safetensors_metadata(path)
 
 
 def save_weights(
@@ -143,19 +136,6 @@ def require_finite(arrays: Mapping[str, np.ndarray], source: str | os.PathLike) 
         raise UserError(f"{source}: {_shown(broken)} holds numbers that are not finite: train again")
 
 
-def _join_slices(content: dict) -> None:
-    """Put together, in place, the arrays that Paddle has cut because protocol 2 ends at 4 GB."""
-    for name, about in content.pop(PADDLE_SLICES, {}).items():
-        names, shape = about["slices"], about["OriginShape"]
-        if type(names) is not list or not all(type(part) is str for part in names):
-            raise ValueError(f"{PADDLE_SLICES} names no parts")
-        parts = [content.pop(part) for part in names]
-        # one array under many names would grow with each of them
-        if not all(isinstance(part, np.ndarray) for part in parts) or len({*map(id, parts)}) < len(parts):
-            raise ValueError(f"{PADDLE_SLICES} names parts that are no arrays, or one of them twice")
-        content[name] = np.concatenate(parts).reshape(shape)
-
-
 def _number_type(tensor) -> str:
     return str(tensor.dtype).rsplit(".", 1)[-1]  # "paddle.float32" -> "float32"
 
@@ -190,11 +170,3 @@ def _damage_in_words(path: Path):
     except Exception as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise UserError(f"{path}: cannot be read as weights: {reason}") from error
-
-
-@contextmanager
-def _open_safetensors(path: Path):
-    from safetensors import safe_open
-
-    with _damage_in_words(path), safe_open(str(path), framework="np") as file:
-        yield file

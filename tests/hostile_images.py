@@ -51,12 +51,31 @@ def _alpha(level: int) -> np.ndarray:
     return image
 
 
+def photograph() -> np.ndarray:
+    """Without noise, as a camera sees: shades, edges and fine stripes; [180, 320, 3]."""
+    random = np.random.RandomState(0)
+    y, x = np.mgrid[:180, :320].astype(np.float32)
+    image = np.stack([90 + 60 * np.sin(x / 97 + c) + 50 * np.cos(y / 61 + 2 * c) for c in range(3)], -1)
+    for _ in range(40):
+        center, radius = (int(random.randint(320)), int(random.randint(180))), int(random.randint(4, 40))
+        cv2.circle(image, center, radius, random.randint(0, 256, 3).tolist(), -1)
+    image += 12 * np.sin(x * y / 900)[..., None]
+    return cv2.GaussianBlur(image.clip(0, 255), (0, 0), 0.8).astype(np.uint8)
+
+
+def chunk(name: bytes, data: bytes, wrong: int = 0) -> bytes:
+    """A part of a PNG; its checksum is right if `wrong` is 0."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data) ^ wrong)
+
+
+def with_ancillary(png: bytes) -> bytes:
+    """With two parts that may be left out, and whose checksums are wrong."""
+    at = png.index(b"IDAT") - 4
+    return png[:at] + chunk(b"tEXt", b"a\0b", 1) + chunk(b"pHYs", bytes(9), 1) + png[at:]
+
+
 def png_of(width: int, height: int) -> bytes:
     """A PNG of zeros, of a kilobyte a million pixels: 1 bit a pixel."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
     coder = zlib.compressobj(9)
     row = bytes(1 + -(-width // 8))
     body = b"".join(coder.compress(row) for _ in range(height)) + coder.flush()
@@ -89,6 +108,7 @@ def read_files() -> dict[str, bytes]:
         "grey_alpha.png": encoded(image.convert("LA"), "PNG"),
         "sixteen.png": array_file(pixels.astype(np.uint16) * 257),
         "sixteen_grey.png": array_file(grey.astype(np.uint16) * 257),
+        "ancillary.png": with_ancillary(encoded(image, "PNG")),
         "webp.webp": encoded(image, "WEBP"),
         "lossless.webp": encoded(image, "WEBP", lossless=True),
         "alpha.webp": encoded(image.convert("RGBA"), "WEBP"),
@@ -143,6 +163,7 @@ def refused_files() -> dict[str, tuple[bytes, str]]:
         "scans.jpg": (many_scans(encoded(image, "JPEG", progressive=True)), "more than 200 scans"),
         "zero_tail.jpg": (jpeg[: len(jpeg) // 2] + bytes(len(jpeg) // 2), "is a truncated JPEG"),
         "cut.png": (png[: int(len(png) * 0.99)], "is a truncated PNG"),
+        "no_end.png": (png[:-12], "is a truncated PNG"),
         "zero_tail.png": (png[:-200] + bytes(200), "is a damaged PNG: the checksum of its part b'IDAT'"),
         "checksum.png": (
             bytes(broken_crc),

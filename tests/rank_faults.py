@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from forked import fork, wait
 
-from ppcds import distributed
 from ppcds.config import load_recipe
+from ppcds.distributed import agreement, rank, waiting
 from ppcds.engine import features
 from ppcds.engine import trainer as training
 from ppcds.engine.trainer import Trainer
@@ -40,7 +40,7 @@ def killed_in_evaluation(trainer: Trainer) -> None:
 
 
 def killed_while_the_first_rank_saves(trainer: Trainer) -> None:
-    distributed.GONE = 3.0
+    waiting.GONE = 3.0
     save, saves = training.save_checkpoint, []
 
     def save_slowly(*args):
@@ -49,9 +49,9 @@ def killed_while_the_first_rank_saves(trainer: Trainer) -> None:
         save(*args)
 
     training.save_checkpoint = save_slowly
-    if distributed.rank() == 1:
-        waited = distributed.wait_for_all
-        distributed.wait_for_all = lambda: die() if trainer.state.step else waited()
+    if rank() == 1:
+        waited = agreement.wait_for_all
+        agreement.wait_for_all = lambda: die() if trainer.state.step else waited()
 
 
 def loss_not_finite(trainer: Trainer) -> None:

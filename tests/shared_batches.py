@@ -1,4 +1,5 @@
-"""What one process or several make of the same batches; test_distributed.py launches it with two ranks.
+"""What one process or several make of the same batches; distributed/test_equality.py launches it with
+two ranks.
 
 python -m paddle.distributed.launch --nproc_per_node 2 shared_batches.py TEACHER_RUN RESULTS five|all
 """

@@ -20,7 +20,8 @@ from ppcds.datasets.images import read_image, read_image_and_size
 from ppcds.datasets.verify import verify
 from ppcds.engine.predict import predict_files
 from ppcds.errors import UserError
-from ppcds.image_files import MAX_PIXELS, read_header, read_image_bytes
+from ppcds.image_files import read_image_bytes
+from ppcds.image_headers import MAX_PIXELS, read_header
 
 SIZE = (24, 32)
 OTHERWISE = {name for name in hostile_images.read_files() if "grey" in name or "black" in name}
@@ -171,8 +172,8 @@ def test_a_tiff_is_understood_in_both_byte_orders():
 
 def test_a_jpeg_header_tells_what_may_turn_it(folder):
     header = read_header((folder[0] / "turned.jpg").read_bytes())
-    assert header.size == (60, 100) and header.may_be_turned and header.reducible
-    assert not read_header((folder[0] / "jpeg.jpg").read_bytes()).may_be_turned
+    assert header.size == (60, 100) and header.jpeg.has_exif and header.jpeg.huffman
+    assert not read_header((folder[0] / "jpeg.jpg").read_bytes()).jpeg.has_exif
 
 
 def test_mutated_images_are_read_or_refused_and_nothing_else(folder):

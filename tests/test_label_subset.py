@@ -68,11 +68,11 @@ def test_a_file_is_replaced_only_if_told_to(label_subset, tmp_path):
     assert list(tmp_path.glob(".*")) == []
 
 
-def test_a_layout_without_a_csv_is_refused(label_subset, tmp_path):
+def test_a_layout_without_image_files_is_refused(label_subset, tmp_path):
     for part in ("train", "test"):
         (tmp_path / f"{part}_X.bin").write_bytes(bytes(27648))
         (tmp_path / f"{part}_y.bin").write_bytes(b"\1")
-    with pytest.raises(UserError, match="data.layout stl10 has no CSV"):
+    with pytest.raises(UserError, match="data.layout stl10 has no image files"):
         label_subset("-o", "data.layout=stl10", "-o", f"data.root={tmp_path}", "--output", tmp_path / "a.csv")
 
 

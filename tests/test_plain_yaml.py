@@ -7,7 +7,7 @@ import pytest
 
 from ppcds.config import load_recipe
 from ppcds.errors import UserError
-from ppcds.plain_yaml import LARGEST, read_yaml
+from ppcds.plain_yaml import LARGEST, plain_value, read_yaml
 
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
 MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40))
@@ -23,6 +23,8 @@ REFUSED = {
     "a number that is none": "a: !!int x",
     "digits without end": "a: " + "9" * 100_000,
     "minutes without end": "a: 1" + ":59" * 60_000 + "\nb: ]",
+    "minutes that are called a number": "a: !!int 1" + ":59" * 60_000,
+    "minutes that are called a fraction": "a: !!float 1" + ":59" * 60_000 + ".5",
     "no end": "a: [1,",
     "bytes that are no text": b"\xff\xfe\x00a",
     "text that cannot be printed": "a: \x00",
@@ -56,3 +58,24 @@ def test_an_alias_of_a_value_is_that_value(tmp_path):
     assert read_yaml(path) == {"a": [1, 2], "b": {"c": [1, 2], "d": 3}, "e": {"d": 3}}
     path.write_text("")
     assert read_yaml(path) is None
+
+
+@pytest.mark.parametrize("text", ["1:30", "-1:59:59", "0:0.5", "190:20:30.15"])
+def test_there_are_no_numbers_of_base_60(text):
+    assert plain_value(f"a: {text}") == {"a": text}
+    assert plain_value(f"{text}: 1.5") == {text: 1.5}
+
+
+def test_minutes_without_end_take_no_time(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("a: 1" + ":59" * 60_000 + "\nb: -1" + ":59" * 6_000 + ".5")
+    began = time.process_time()
+    assert read_yaml(path)["a"].count(":") == 60_000
+    assert time.process_time() - began < 1  # as numbers: 4 s
+
+
+def test_an_override_is_read_as_a_recipe_is():
+    assert load_recipe("demo", ["run.output_dir=1:30"]).run.output_dir == "1:30"
+    for value in ("2001-99-99", "[" * 5000, "!!int 1:30"):
+        with pytest.raises(UserError, match=r"^-o run\.output_dir=.*: the value is not valid YAML$"):
+            load_recipe("demo", [f"run.output_dir={value}"])

@@ -25,8 +25,12 @@ def shown(text, language):
 
 LINES = [line for block in shown(README, "") for line in block.splitlines()]
 COMMANDS = [line for line in LINES if "tools/train.py" in line]
-OTHERS = [line for line in LINES if re.search(r"tools/(?!train|prepare_data|benchmark)", line)]
-OF_DATA = [line for line in LINES if re.search(r"tools/(prepare_data|benchmark)", line)]
+ELSEWHERE = {  # folder under output/: recipe of the command that says so
+    folder: recipe
+    for recipe, folder in re.findall(r"-c (\w+) .*run\.output_dir=output/(\w+)", "\n".join(COMMANDS))
+}
+OTHERS = [line for line in LINES if re.search(r"tools/(?!train|prepare_data|benchmark|split_data)", line)]
+OF_DATA = [line for line in LINES if re.search(r"tools/(prepare_data|benchmark|split_data)", line)]
 
 
 def test_the_example_runs(tiny_sports10, tmp_path, monkeypatch):
@@ -64,7 +68,7 @@ def test_the_other_commands_are_understood_by_their_tools(command, tmp_path, mon
     for name in re.findall(r"output/(\w+)/\w+\.pdparams", command):  # weights of a run of that recipe
         folder = tmp_path / "output" / name
         folder.mkdir(parents=True)
-        load_recipe(name).save(folder / "recipe.yaml")
+        load_recipe(ELSEWHERE.get(name, name)).save(folder / "recipe.yaml")
         for weights in ("best_model", "last_model"):
             (folder / f"{weights}.pdparams").touch()
     loaded = []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import struct
@@ -116,6 +117,51 @@ def test_files_of_another_kind_are_named(tmp_path, suffix):
         path.write_bytes(content)
         with pytest.raises(UserError, match=f"a{suffix}"):
             load_weights(path)
+
+
+HALVES = np.array([1.0, -0.0, 3.140625, -1e-40, 3e38, np.inf, 2**-126], "float32").view("uint32") >> 16
+
+
+def bfloat16_values():
+    return (HALVES << 16).view("float32")
+
+
+def safetensors_of_bfloat16(path):
+    header = {
+        "after": {"dtype": "F32", "shape": [1], "data_offsets": [16, 20]},
+        "half": {"dtype": "BF16", "shape": [7, 1], "data_offsets": [0, 14]},
+        "one": {"dtype": "BF16", "shape": [], "data_offsets": [14, 16]},
+    }
+    text = json.dumps(header).encode()
+    data = HALVES.astype("<u2").tobytes() + b"\x80\x3f" + np.float32(7).tobytes()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+def paddle_file_of_bfloat16(path):
+    values = bfloat16_values().reshape(7, 1)
+    tensors = {"after": paddle.to_tensor([7.0]), "half": paddle.to_tensor(values).astype("bfloat16")}
+    paddle.save({**tensors, "one": paddle.to_tensor(1.0).astype("bfloat16")}, str(path))
+
+
+@pytest.mark.parametrize("write", [safetensors_of_bfloat16, paddle_file_of_bfloat16])
+def test_bfloat16_is_read_as_float32_of_the_same_values(tmp_path, write):
+    path = tmp_path / ("a.safetensors" if write is safetensors_of_bfloat16 else "a.pdparams")
+    write(path)
+    loaded = load_weights(path)
+    assert {array.dtype for array in loaded.values()} == {np.dtype("float32")}
+    assert loaded["half"].tobytes() == bfloat16_values().tobytes() and loaded["half"].shape == (7, 1)
+    assert loaded["one"] == 1 and loaded["one"].shape == () and loaded["after"] == [7]
+    loaded["half"][0] = 2  # may be written to
+
+
+def test_one_array_of_bfloat16_under_many_names_is_widened_once(tmp_path):
+    path, halves = tmp_path / "a.pdparams", np.ones(100_000, "uint16")
+    path.write_bytes(pickle.dumps({f"a{number}": halves for number in range(2000)}, 4))
+    loaded = load_weights(path)
+    assert len({id(array) for array in loaded.values()}) == 1
+    assert sum(array.nbytes for array in {id(a): a for a in loaded.values()}.values()) < 3 * os.path.getsize(
+        path
+    )
 
 
 def test_missing_files_unknown_suffixes_and_other_contents_are_named(tmp_path):

@@ -18,13 +18,12 @@ import signal
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
-from forked import fork, kill, paddle, wait
+from forked import fork, kill, wait
+from scaler_stand_in import let_scaler_work_on_a_processor
 from visualdl import LogReader
 
 from ppcds.config import load_recipe
-from ppcds.engine import precision
 from ppcds.engine.evaluate import Evaluation
 from ppcds.engine.trainer import Trainer
 from ppcds.weights import load_weights, read_metadata
@@ -115,16 +114,6 @@ def train(overrides: list[str], resume: bool, place: Place) -> None:
             trainer.step.precision.restore({"scale": 2.0**126, "incr_count": 0, "decr_count": 0})
     watch(trainer, place)
     trainer.train()
-
-
-def let_scaler_work_on_a_processor() -> None:
-    """As the fixture scaler_anywhere."""
-    kinds = {f"is_{kind}_place": lambda kind=kind: kind == "gpu" for kind in ("gpu", "xpu", "custom")}
-    tracer = SimpleNamespace(_expected_place=SimpleNamespace(**kinds))
-    sys.modules["paddle.amp.grad_scaler"]._dygraph_tracer = lambda: tracer
-    precision._require_support = lambda amp: None
-    with paddle.amp.auto_cast(enable=False, dtype="float16"):
-        pass
 
 
 def points(folder: Path) -> dict[str, list[int]]:

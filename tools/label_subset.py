@@ -32,13 +32,15 @@ def main() -> int:
     load_paddle()  # which the data sets are made of
     import pandas as pd
 
-    from ppcds.datasets import CSVSplit
+    from ppcds.datasets import FileSplit
     from ppcds.datasets.build import build_train_split
     from ppcds.files import written_whole
 
     split = build_train_split(recipe, views_used=0)
-    if not isinstance(split, CSVSplit):
-        raise UserError(f"data.layout {recipe.data.layout} has no CSV: use data.label_fraction in its recipe")
+    if not isinstance(split, FileSplit):
+        raise UserError(
+            f"data.layout {recipe.data.layout} has no image files: use data.label_fraction in its recipe"
+        )
     names = [split.classes[label] if label >= 0 else "" for label in split.labels]
     table = pd.DataFrame({"filename": split.filenames, "class": names})
     with written_whole(args.output) as temporary:

@@ -11,18 +11,20 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Callable, Optional
 
 from ppcds.datasets.archive_names import checked_path, name_in_zip
+from ppcds.datasets.tar_headers import SPARSE, BoundedTarInfo, Refused
 from ppcds.errors import UserError
 
 MAX_RATIO = 200  # unpacked to packed size; images hardly compress, a bomb reaches 1000
 ALWAYS_FINE = 10 << 20  # bytes that may be unpacked at any ratio
+ALIKE = "one file on some systems: give one of them another name, in the CSV too"
 MAX_ENTRIES = 2_000_000  # each takes a kilobyte of memory, and in a packed archive hardly a byte
-LONGEST_HEADER = 1 << 20  # bytes of a tar's extended header, which is read as a whole
 DAMAGE = (
-    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, UnicodeError,
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError,
     NotImplementedError, ValueError, OverflowError, RecursionError,
 )  # fmt: skip
 
@@ -49,7 +51,7 @@ def archive_entries(source: Path) -> Iterator[list[Entry]]:
         elif not source.is_file():
             raise UserError(f"there is no archive or folder {source}")
         elif _is_tar(source):
-            with tarfile.open(source, tarinfo=_BoundedTarInfo) as tar:
+            with tarfile.open(source, tarinfo=BoundedTarInfo) as tar:
                 yield _without_clashes(source, _tar_entries(source, tar))
         elif zipfile.is_zipfile(source):
             with zipfile.ZipFile(source) as archive:
@@ -58,7 +60,7 @@ def archive_entries(source: Path) -> Iterator[list[Entry]]:
             raise UserError(
                 f"{source} is no folder, .zip or .tar.gz; if it is named so, it was not downloaded whole"
             )
-    except _Refused as refused:
+    except Refused as refused:
         raise UserError(f"{source} refused: {refused}") from None
     except DAMAGE as error:
         raise UserError(f"{source} is damaged, get it again: {' '.join(str(error).split())}") from error
@@ -66,25 +68,9 @@ def archive_entries(source: Path) -> Iterator[list[Entry]]:
         raise UserError(f"{error.filename or source}: {error.strerror or error}") from error
 
 
-class _Refused(Exception):
-    """What a header of a tar asks for, and gets not."""
-
-
-class _BoundedTarInfo(tarfile.TarInfo):
-    """A header that takes no more memory than an honest one."""
-
-    @classmethod
-    def frombuf(cls, buf, encoding, errors):
-        header = super().frombuf(buf, encoding, errors)
-        extended = not header.isreg() and not header.isdir()
-        if header.type == tarfile.GNUTYPE_SPARSE or (extended and header.size > LONGEST_HEADER):
-            raise _Refused(f"the header of {header.name!r} declares {header.size / 1e6:.1f} MB, or holes")
-        return header
-
-
 def _is_tar(source: Path) -> bool:
     try:
-        tarfile.open(source, tarinfo=_BoundedTarInfo).close()  # not is_tarfile, which reads any header
+        tarfile.open(source, tarinfo=BoundedTarInfo).close()  # not is_tarfile, which reads any header
     except (tarfile.TarError, EOFError):
         return False
     return True
@@ -92,6 +78,7 @@ def _is_tar(source: Path) -> bool:
 
 def _zip_entries(source: Path, archive: zipfile.ZipFile) -> Iterator[Entry]:
     unpacked = 0
+    _refuse_too_many(source, len(archive.infolist()))
     for info in archive.infolist():
         path = checked_path(source, name_in_zip(source, info))
         if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -113,11 +100,12 @@ def _tar_entries(source: Path, tar: tarfile.TarFile) -> Iterator[Entry]:
     for count, member in enumerate(tar):
         if member.size < 0:
             raise UserError(f"{source} refused: {member.name!r} is of {member.size} bytes")
-        if count == MAX_ENTRIES:  # folders and what macOS adds take memory too
-            raise UserError(f"{source} refused: it holds more than {MAX_ENTRIES} files")
+        _refuse_too_many(source, count + 1)
         path = checked_path(source, member.name)
         if not (member.isreg() or member.isdir()):
             raise UserError(f"{source} refused: {member.name!r} is a link or device, not a file")
+        if member.issparse():
+            raise UserError(f"{source} refused: {member.name!r} {SPARSE}")
         unpacked += member.size
         # the offset too: headers alone can fill a bomb
         _refuse_bomb(source, repr(member.name), max(unpacked, tar.offset), source.stat().st_size)
@@ -126,12 +114,20 @@ def _tar_entries(source: Path, tar: tarfile.TarFile) -> Iterator[Entry]:
 
 
 def _folder_entries(source: Path) -> Iterator[Entry]:
-    for file in sorted(source.rglob("*")):
+    files = sorted(islice(source.rglob("*"), MAX_ENTRIES + 1))
+    _refuse_too_many(source, len(files))
+    for file in files:
         if file.is_symlink():
             raise UserError(f"{file} is a link: put there what it points to")
         if file.is_file():
             path = checked_path(source, file.relative_to(source).as_posix())
             yield Entry(path, file.stat().st_size, lambda file=file: file.open("rb"))
+
+
+def _refuse_too_many(source: Path, count: int) -> None:
+    """Folders and what macOS adds count: they take memory too."""
+    if count > MAX_ENTRIES:
+        raise UserError(f"{source} refused: it holds more than {MAX_ENTRIES} files and folders")
 
 
 def _refuse_bomb(source: Path, what: str, unpacked: int, packed: int) -> None:
@@ -152,12 +148,10 @@ def _without_clashes(source: Path, entries: Iterator[Entry]) -> list[Entry]:
         parts = entry.path.split("/")
         if "__MACOSX" in parts or parts[-1] == ".DS_Store":
             continue
-        if len(kept) == MAX_ENTRIES:
-            raise UserError(f"{source} refused: it holds more than {MAX_ENTRIES} files")
         same = _folded(entry.path)
         if same in files:
             other = files[same]
-            how = "twice" if other == entry.path else f"and {other!r}, one file on some systems"
+            how = "twice" if other == entry.path else f"and {other!r}, {ALIKE}"
             raise UserError(f"{source} refused: it holds {entry.path!r} {how}")
         files[same] = entry.path
         folders.update(_folded("/".join(parts[:end])) for end in range(1, len(parts)))

@@ -9,9 +9,11 @@ import numpy as np
 from ppcds.config import DataSection, Recipe
 from ppcds.datasets import LAYOUTS
 from ppcds.datasets.cache import packed_images
+from ppcds.datasets.class_folders import ClassFolders
+from ppcds.datasets.colours import measure_colours, with_colours
 from ppcds.datasets.csv_split import CSVSplit
+from ppcds.datasets.file_split import FileSplit
 from ppcds.datasets.split import ImageSplit
-from ppcds.datasets.split_table import class_names
 from ppcds.datasets.subset import hold_back, labelled_subset, stratified_part
 from ppcds.errors import UserError
 from ppcds.options import did_you_mean
@@ -41,12 +43,14 @@ def recipe_classes(recipe: Recipe) -> tuple[str, ...]:
     Raises UserError if data.classes contradicts the layout or names a class twice, or if nothing tells them.
     """
     data = recipe.data
-    fixed = _find_layout(recipe).CLASSES
+    layout = _find_layout(recipe)
+    fixed = layout.CLASSES
     if data.classes is None:
-        csv = Path(data.root) / "train_split.csv"
-        if fixed is None and not csv.is_file():
-            raise UserError(f"data.classes: not in the recipe, and there is no {csv} to read them from")
-        return fixed or class_names(Path(data.root))
+        train = _split_name(data, "train")
+        expected = Path(data.root) / ("" if issubclass(layout, ClassFolders) else f"{train}_split.csv")
+        if fixed is None and not expected.exists():
+            raise UserError(f"data.classes: not in the recipe, and there is no {expected} to read them from")
+        return fixed or layout.class_names(Path(data.root), train)
     if fixed is not None and tuple(data.classes) != tuple(fixed):
         raise UserError(f"data.classes: layout {data.layout} has classes of its own: leave this key out")
     if not data.classes or len(set(data.classes)) < len(data.classes):
@@ -60,6 +64,7 @@ def build_train_split(recipe: Recipe, views_used: int) -> ImageSplit:
     Of the images in train, those of data.train_images, without those of data.hold_back; of their labels,
     data.label_fraction. The other rows have label -1, or are left out by data.labelled_only.
     """
+    settle_colours(recipe)
     views = build_train_views(recipe, views_used)
     data, whole = recipe.data, _split(recipe, "train", views)
     if data.on_bad_image == "skip":
@@ -90,7 +95,22 @@ def build_train_views(recipe: Recipe, views_used: int) -> list[View]:
 
 def build_eval_split(recipe: Recipe, split: str = "val") -> ImageSplit:
     """A split with the evaluation view."""
+    settle_colours(recipe)
     return _split(recipe, split, [build_view(recipe.views.eval, "views.eval")])
+
+
+def settle_colours(recipe: Recipe) -> None:
+    """Put the colours of the training images into the recipe's views, where data.colours asks for that.
+
+    From then on they are given, so that a run's weights can be used without its data.
+    """
+    data = recipe.data
+    of_its_own = _find_layout(recipe).CLASSES is not None  # data sets that the recipes are made for
+    if data.colours == "measured" or (data.colours == "auto" and not of_its_own):
+        colours = measure_colours(_split(recipe, "train", []))
+        recipe.views.train = with_colours(recipe.views.train, colours)
+        recipe.views.eval = with_colours(recipe.views.eval, colours)
+    data.colours = "given"
 
 
 def build_held_back_split(recipe: Recipe) -> ImageSplit:
@@ -135,12 +155,19 @@ def _split(recipe: Recipe, split: str, views: list) -> ImageSplit:
     classes = recipe_classes(recipe) if data.classes else None
     if layout.CLASSES is None:
         options["classes"] = classes
-    if issubclass(layout, CSVSplit):  # the others' images are in no files of their own
+    if issubclass(layout, FileSplit):  # the others' images are in no files of their own
         options["decode"] = data.decode
-    whole = layout(data.root, split, **options)
+    if data.splits and not issubclass(layout, CSVSplit):
+        raise UserError(f"data.splits: layout {data.layout} has no tables, leave this key out")
+    whole = layout(data.root, _split_name(data, split), **options)
     whole.on_bad_image = "leave out" if data.on_bad_image == "skip" else "error"
     whole.packed = packed_images(whole, data.cache)
     return whole
+
+
+def _split_name(data: DataSection, split: str) -> str:
+    """The split's own name, of which <name>_split.csv is the table."""
+    return f"{data.splits}_{split}" if data.splits else split
 
 
 def _find_layout(recipe: Recipe) -> type[ImageSplit]:

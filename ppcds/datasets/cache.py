@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ppcds.datasets.csv_split import CSVSplit
+from ppcds.datasets.file_split import FileSplit
 from ppcds.datasets.packed import NotUsable, PackedImages, describe_packing, folder_of, open_packed
 from ppcds.datasets.packing import pack, unfinished_folder
 from ppcds.datasets.split import ImageSplit
@@ -25,7 +26,7 @@ def packed_images(split: ImageSplit, cache: str, say: Callable[[str], None] = pr
     """
     if cache == "ignore":
         return None
-    if not isinstance(split, CSVSplit):
+    if not isinstance(split, FileSplit):
         if cache == "build":
             raise UserError(
                 f"data.cache build: {split.root} has its images in few files already, leave it at use"
@@ -43,7 +44,7 @@ def packed_images(split: ImageSplit, cache: str, say: Callable[[str], None] = pr
         return None
 
 
-def make_packed(split: CSVSplit, say: Callable[[str], None] = print) -> PackedImages:
+def make_packed(split: FileSplit, say: Callable[[str], None] = print) -> PackedImages:
     """The packed images of a whole split, made if they are absent, stale, damaged or unfinished.
 
     Of processes that ask at once one makes them, and the others wait. Raises UserError for a broken image,

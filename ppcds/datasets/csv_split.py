@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
-import numpy as np
-
-from ppcds.datasets.images import read_image
-from ppcds.datasets.split import ImageSplit
+from ppcds.datasets.file_split import FileSplit
 from ppcds.datasets.split_table import class_names, read_split
 
 
-class CSVSplit(ImageSplit):
+class CSVSplit(FileSplit):
     """One split of a folder with `<split>_split.csv` (columns filename, class) and the images it lists.
 
-    root: the folder; filenames are relative to it.  split: "train", "val" or another one that has a file.
+    root: the folder; filenames are relative to it.  split: "train", "val" or another one that has a file;
+    those that end in "train" may leave classes blank.
     views, size, interpolation, decode: see ImageSplit.
     classes: names in the order of their ids, or None for the data set's own (CLASSES), or where it has
-    none for the sorted names of train_split.csv.
+    none for the sorted names of train_split.csv (of games_train_split.csv for the split "games_val").
 
     split[i] is (list of one array a view, label), label -1 where a row of train names no class.
     Attributes: those of ImageSplit, and filenames (list).
@@ -36,17 +35,16 @@ class CSVSplit(ImageSplit):
         decode: str = "exact",
     ):
         root = Path(root)
-        classes = tuple(classes or self.CLASSES or class_names(root))
-        filenames, labels = read_split(root, split, classes, blank_allowed=split == "train")
-        super().__init__(root, split, classes, labels, views, size, interpolation, decode)
-        self.filenames = filenames
+        pair, underscore, _ = split.rpartition("_")
+        classes = tuple(classes or self.CLASSES or class_names(root, f"{pair}{underscore}train"))
+        filenames, labels = read_split(root, split, classes, blank_allowed=split.endswith("train"))
+        super().__init__(root, split, classes, filenames, labels, views, size, interpolation, decode)
 
-    def read_image(self, index: int) -> np.ndarray:
-        """The image of the row's file. Raises UserError, with its name, if it is missing or damaged."""
-        return read_image(self.root / self.filenames[index], self.size if self.decode == "fast" else None)
+    @classmethod
+    def class_names(cls, root: Path, split: str = "train") -> tuple[str, ...]:
+        """The sorted class names of `root`/<split>_split.csv."""
+        return class_names(root, split)
 
-    def take(self, rows: np.ndarray | list[int]) -> CSVSplit:
-        """A copy that holds these rows of this split alone, in this order."""
-        part = super().take(rows)
-        part.filenames = [self.filenames[row] for row in rows]
-        return part
+    def list_digest(self) -> str:
+        """SHA-256 of the CSV."""
+        return hashlib.sha256((self.root / f"{self.split}_split.csv").read_bytes()).hexdigest()

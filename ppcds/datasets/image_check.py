@@ -42,7 +42,7 @@ def check_images(folder: Path, filenames: list[str]) -> Checked:
             return digest, decode_image(data)[1], ""
         except UserError as error:
             return digest, None, str(error)
-        except ValueError as reason:
+        except (ValueError, MemoryError) as reason:
             return digest, None, f"{folder / filename} {reason}"
 
     pool = ThreadPoolExecutor(available_cores())

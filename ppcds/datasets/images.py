@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 
 import cv2
 import numpy as np
+from PIL import JpegImagePlugin
 
 from ppcds.errors import UserError
-from ppcds.image_files import ImageHeader, read_header, read_image_bytes
+from ppcds.image_files import PassingFault, read_image_bytes
+from ppcds.image_headers import ImageHeader, read_header
+from ppcds.jpeg_markers import with_more_data
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 INTERPOLATIONS = {
@@ -48,16 +52,21 @@ def read_image_and_size(
         if isinstance(error, UserError):
             raise
         raise UserError(f"{os.fspath(path)} {error}") from error
+    except MemoryError as error:
+        raise PassingFault(f"{os.fspath(path)} {error}") from error
 
 
 def decode_image(data: bytes, at_least: tuple[int, int] | None = None) -> tuple[np.ndarray, tuple[int, int]]:
-    """As read_image_and_size, from the bytes of a file; ValueError with the reason, without a name."""
+    """As read_image_and_size, from the bytes of a file.
+
+    Raises ValueError or MemoryError with the reason, to be put behind the file's name.
+    """
     header = read_header(data)
     factor = _reduction(header, at_least) if at_least else 1
     flag = REDUCED.get(factor, cv2.IMREAD_COLOR)
-    image = _decode(data, flag)
-    if header.kind == "JPEG":
-        if _ends_early(image, data, header, flag):
+    image = cv2.cvtColor(_decode(data, flag), cv2.COLOR_BGR2RGB)
+    if header.jpeg:
+        if _ends_early(image, data, header):
             raise ValueError("is a truncated JPEG: it ends before its last rows")
     elif _loses_its_picture(image, data):
         raise ValueError(
@@ -67,13 +76,15 @@ def decode_image(data: bytes, at_least: tuple[int, int] | None = None) -> tuple[
     size = image.shape[:2]
     if factor > 1:  # an orientation in the file may have turned the image
         size = header.size if size == tuple(-(-side // factor) for side in header.size) else header.size[::-1]
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size
+    return image, size
 
 
 def _decode(data: bytes, flag: int) -> np.ndarray:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError(f"cannot be decoded, no memory is left: {error.err}") from error
         raise ValueError(f"cannot be decoded: {error.err}") from error
     if image is None:
         raise ValueError("is not an image, or a damaged one")
@@ -82,26 +93,45 @@ def _decode(data: bytes, flag: int) -> np.ndarray:
 
 def _reduction(header: ImageHeader, at_least: tuple[int, int]) -> int:
     """The largest of 8, 4, 2, 1 by which the image may be divided and is still `at_least` (H, W)."""
-    if not header.reducible:
+    if not (header.jpeg and header.jpeg.huffman and min(header.size)):
         return 1
-    height, width = (min(header.size),) * 2 if header.may_be_turned else header.size
+    height, width = (min(header.size),) * 2 if header.jpeg.has_exif else header.size
     for factor in REDUCED:  # the decoder rounds up
         if -(-height // factor) >= at_least[0] and -(-width // factor) >= at_least[1]:
             return factor
     return 1
 
 
-def _ends_early(image: np.ndarray, data: bytes, header: ImageHeader, flag: int) -> bool:
-    """Whether a JPEG has an end marker before the data of its last block, which is grey then.
+def _ends_early(image: np.ndarray, data: bytes, header: ImageHeader) -> bool:
+    """Whether a JPEG has an end marker before the data of its last block.
 
-    Only where a corner has that very grey is the image decoded again, with bytes before the end marker: they
-    change a block that has no data, and no other.
+    What has no data is grey: where it may be, the JPEG is decoded with more bytes before its end marker, and
+    compared. Not a progressive one, which would take as long again, and has only lost the last bit of some
+    coefficients: whole scans that are missing were told from its markers.
     """
-    corners = image[[0, 0, -1, -1], [0, -1, 0, -1]]
-    if not any((corners == grey).all(axis=1).any() for grey in WITHOUT_DATA):
+    if header.jpeg.coarse_first or not header.jpeg.huffman:  # an arithmetic decoder reads on behind its data
         return False
-    longer = data[: header.end] + bytes(range(1, 200)) + data[header.end :]
-    return not np.array_equal(_decode(longer, flag), image)
+    last_row, last_column = image.shape[0] - 1, image.shape[1] - 1
+    if header.jpeg.scans == 1 and not (
+        image.item(0, 0, 0) in WITHOUT_DATA
+        or image.item(0, last_column, 0) in WITHOUT_DATA
+        or image.item(last_row, 0, 0) in WITHOUT_DATA
+        or image.item(last_row, last_column, 0) in WITHOUT_DATA
+    ):
+        return False
+    longer = _by_pillow(with_more_data(data, header.jpeg))
+    if np.array_equal(longer, image):  # as nearly always; not if turned, reduced or of one channel
+        return False
+    return not np.array_equal(longer, _by_pillow(data))
+
+
+def _by_pillow(data: bytes) -> np.ndarray:
+    """A JPEG by Pillow, which is silent: OpenCV says on standard error that there are bytes too many."""
+    try:
+        with JpegImagePlugin.JpegImageFile(io.BytesIO(data)) as image:
+            return np.asarray(image)
+    except (OSError, SyntaxError, ValueError):  # that OpenCV reads
+        return cv2.cvtColor(_decode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def _loses_its_picture(image: np.ndarray, data: bytes) -> bool:

@@ -1,7 +1,7 @@
 """The packed images of a split: decoded and resized once, in one file that is mapped into memory.
 
 <root>/packed/<split>_<H>x<W>_<interpolation>_<decode>/
-  images.npy    uint8 [N, H, W, 3], RGB, in the order of the CSV
+  images.npy    uint8 [N, H, W, 3], RGB, in the order of the split
   labels.npy    int64 [N], numbers in the `classes` of packed.json, -1 = none
   sizes.npy     int32 [N, 2], height and width of the image in its file
   sources.json  the N filenames
@@ -31,9 +31,9 @@ from ppcds.errors import UserError
 from ppcds.runtime import available_cores
 
 if TYPE_CHECKING:
-    from ppcds.datasets.csv_split import CSVSplit
+    from ppcds.datasets.file_split import FileSplit
 
-FORMAT = 2  # of the files above
+FORMAT = 3  # of the files above
 IMAGES, LABELS, SIZES, SOURCES, ABOUT = "images.npy", "labels.npy", "sizes.npy", "sources.json", "packed.json"
 BAD = "bad.json"
 Count = Annotated[int, pydantic.Field(strict=True, ge=0)]
@@ -51,7 +51,7 @@ STALE = {
     "interpolation": "its images were resized otherwise",
     "decode": "its images were decoded otherwise",
     "opencv": "another version of OpenCV made it",  # whose pixels may differ
-    "csv": "the CSV has changed since",
+    "list": "the list of its images has changed since",
     "images": "it has another number of images",
     "files": "image files have changed since",
 }
@@ -101,19 +101,18 @@ class PackedImages:
         return images
 
 
-def folder_of(split: CSVSplit) -> Path:
+def folder_of(split: FileSplit) -> Path:
     """Where the packed images of a split are, if there are any."""
     name = "{}_{}x{}_{}_{}".format(split.split, *split.size, split.interpolation, split.decode)
     return split.root / "packed" / name
 
 
-def describe_packing(split: CSVSplit) -> dict:
+def describe_packing(split: FileSplit) -> dict:
     """Everything that the packed pixels of a whole split depend on, as packed.json has it.
 
-    csv: a digest of the CSV.  files: one of name, length and time of change of every image, in the order of
-    the rows. Raises UserError if a file is gone.
+    list: a digest of what lists them.  files: one of name, length and time of change of every image, in the
+    order of the rows. Raises UserError if a file is gone.
     """
-    csv = split.root / f"{split.split}_split.csv"
     return {
         "format": FORMAT,
         "split": split.split,
@@ -121,7 +120,7 @@ def describe_packing(split: CSVSplit) -> dict:
         "interpolation": split.interpolation,
         "decode": split.decode,
         "opencv": cv2.__version__,
-        "csv": hashlib.sha256(csv.read_bytes()).hexdigest(),
+        "list": split.list_digest(),
         "images": len(split),
         "files": digest_files(split.root, split.filenames),
     }

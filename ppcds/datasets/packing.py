@@ -15,7 +15,7 @@ from queue import SimpleQueue
 import numpy as np
 from tqdm import tqdm
 
-from ppcds.datasets.csv_split import CSVSplit
+from ppcds.datasets.file_split import FileSplit
 from ppcds.datasets.packed import (
     ABOUT,
     BAD,
@@ -42,11 +42,12 @@ def unfinished_folder(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.part")
 
 
-def pack(split: CSVSplit, wanted: dict, folder: Path) -> None:
+def pack(split: FileSplit, wanted: dict, folder: Path) -> None:
     """Make `folder`, which must not exist, of what `wanted` describes; it is renamed when all is in it.
 
     A broken image is noted with its reason, unless split.on_bad_image is "error": then it raises UserError.
-    Raises UserError if images change meanwhile, OSError if it cannot be written.
+    Raises UserError if images change meanwhile, or for one that the system does not give, which may be whole;
+    OSError if they cannot be written.
     """
     unfinished = unfinished_folder(folder)
     height, width = split.size
@@ -129,7 +130,7 @@ def _read_progress(path: Path, wanted: dict) -> list[dict]:
 
 
 def _pack_chunks(
-    split: CSVSplit, images: Path, header: int, chunks: list[range], done: dict[int, dict]
+    split: FileSplit, images: Path, header: int, chunks: list[range], done: dict[int, dict]
 ) -> Iterator[tuple[int, dict]]:
     """(number of a chunk, its crc, sizes and bad) as they are written into `images` by a process a core."""
     absent = [i for i in range(len(chunks)) if i not in done]

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from ppcds.errors import UserError
+from ppcds.image_files import PassingFault
 
 HERE = Path(__file__)
 
@@ -52,8 +53,8 @@ class PackingProcess:
         """Write these images as the rows from `start` on; returns `crc` of the rows, `sizes` of the files and
         `bad`, {row: reason} of broken ones, which become zeros.
 
-        Raises UserError if the process has ended, or for a broken image if those are not skipped; OSError if
-        it cannot write.
+        Raises UserError if the process has ended, for an image that cannot be read for a reason that passes,
+        and for a broken one if those are not skipped; OSError if it cannot write.
         """
         self._send({"start": start, "filenames": filenames})
         line = self.process.stdout.readline()
@@ -100,7 +101,7 @@ def _pack(task: dict, settings: dict, images: dict, file) -> dict:
                 image, size = images["read_image_and_size"](path, at_least)
                 pixels[row] = images["resize"](image, (height, width), settings["interpolation"])
             except UserError as mistake:
-                if not settings["skip"]:
+                if isinstance(mistake, PassingFault) or not settings["skip"]:
                     return {"mistake": str(mistake)}
                 pixels[row], size, bad[task["start"] + row] = 0, (0, 0), str(mistake)
             sizes.append(size)

@@ -56,7 +56,7 @@ class ImageSplit(Dataset):
             if value not in known:
                 raise UserError(f"unknown {name} {value!r}{did_you_mean(str(value), known)}")
         if views is None:
-            views = notebook_views() if split == "train" else [evaluation_view()]
+            views = notebook_views() if split.endswith("train") else [evaluation_view()]
         self.root = Path(root)
         self.split = split
         self.classes = tuple(classes)

@@ -10,18 +10,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ppcds.datasets.repeated_rows import SHOWN, contradicting, lines_in_words, said_of_two, shown
 from ppcds.datasets.table_file import read_table
 from ppcds.errors import UserError
 from ppcds.options import did_you_mean
 
-SHOWN = 10  # problems a message lists; the rest is counted
 
-
-def class_names(root: Path) -> tuple[str, ...]:
-    """The sorted class names of `root`/train_split.csv."""
-    names = tuple(sorted(set(read_table(root, "train")["class"].unique()) - {""}))
+def class_names(root: Path, split: str = "train") -> tuple[str, ...]:
+    """The sorted class names of `root`/<split>_split.csv."""
+    names = tuple(sorted(set(read_table(root, split)["class"].unique()) - {""}))
     if not names:
-        raise UserError(f"{root / 'train_split.csv'} names no class in any row")
+        raise UserError(f"{root / split}_split.csv names no class in any row")
     return names
 
 
@@ -43,61 +42,30 @@ def read_split(
     named = set(filenames)
     repeated = table.iloc[:0] if len(named) == len(filenames) else table
     missing = folders.missing(named)
-    two_classes = contradictions(repeated)
-    faulty = numbers < 0
-    if missing or two_classes:
-        faulty |= table["filename"].isin(missing | set(two_classes)).to_numpy()
+    in_two = contradicting(repeated)
+    faults = [table["filename"].isin(missing).to_numpy(), numbers < 0, table.index.isin(in_two.index)]
     problems: list[str] = []
-    for row in np.flatnonzero(faulty):
-        filename, name, line = filenames[row], names.iloc[row], table.index[row]
-        if filename in missing:
-            problems.append(f"line {line}: {folders.mistake(filename)}" if len(problems) < SHOWN else "")
-        if numbers[row] < 0:
+    for row in np.flatnonzero(np.any(faults, axis=0))[:SHOWN]:  # each has a problem at least
+        name, line = names.iloc[row], table.index[row]
+        is_missing, is_unknown, is_in_two = (fault[row] for fault in faults)
+        if is_missing:
+            problems.append(f"line {line}: {folders.mistake(filenames[row])}")
+        if is_unknown:
             unknown = f"unknown class {shown(name)}{did_you_mean(name, classes)}" if name else "no class"
             problems.append(f"line {line}: {unknown}")
-        if line in two_classes.get(filename, {}):
-            problems.append(f"line {line}: {two_classes[filename][line]}")
+        if is_in_two:
+            problems.append(f"line {line}: {said_of_two(*in_two.loc[line])}")
     if problems:
-        raise UserError(_report(f"{split}_split.csv", problems))
-    rows = repeated_rows(repeated)
-    if rows:
-        filename, lines = next(iter(rows.items()))
+        raise UserError(_report(f"{split}_split.csv", problems, int(np.sum(faults))))
+    again = repeated["filename"][repeated["filename"].duplicated(keep=False)]
+    if len(again):
+        lines = lines_in_words(again.index[again == again.iloc[0]])
         warnings.warn(
-            f"{split}_split.csv names {len(rows)} files in several rows, each of which counts; the first "
-            f"is {shown(filename)} on {lines}",
+            f"{split}_split.csv names {again.nunique()} files in several rows, each of which counts; the "
+            f"first is {shown(again.iloc[0])} on {lines}",
             stacklevel=2,
         )
     return filenames, labels
-
-
-def repeated_rows(table: pd.DataFrame) -> dict[str, str]:
-    """{filename: "lines 3, 9"} of the files that several rows name."""
-    again = table[table["filename"].duplicated(keep=False)]
-    return {
-        filename: f"lines {', '.join(map(str, lines[:SHOWN]))}{', ...' if len(lines) > SHOWN else ''}"
-        for filename, lines in again.groupby("filename", sort=False).groups.items()
-    }
-
-
-def contradictions(table: pd.DataFrame) -> dict[str, dict[int, str]]:
-    """{filename: {line: what is wrong}} of the rows whose class is not that of an earlier row of the file.
-
-    A row without a class contradicts none.
-    """
-    labelled = table[table["class"] != ""]
-    again = labelled[labelled["filename"].duplicated(keep=False)]
-    found: dict[str, dict[int, str]] = {}
-    for filename, rows in again.groupby("filename", sort=False):
-        first, line = rows["class"].iloc[0], rows.index[0]
-        for other, name in rows["class"][rows["class"] != first].items():
-            said = f"{shown(filename)} is class {shown(name)} here, and {shown(first)} on line {line}"
-            found.setdefault(filename, {})[other] = said
-    return found
-
-
-def shown(name: str) -> str:
-    """A name in a message."""
-    return repr(name) if len(name) <= 200 else f"{name[:200]!r}..."
 
 
 class Folders:
@@ -147,9 +115,10 @@ def _leaves(path: str) -> bool:
     return path.startswith("/") or ".." in path.split("/") or bool(re.match("[A-Za-z]:", path))
 
 
-def _report(file: str, problems: list[str]) -> str:
-    if len(problems) == 1:
+def _report(file: str, problems: list[str], count: int) -> str:
+    """problems: the first of them at least."""
+    if count == 1:
         return f"{file} {problems[0]}"
     shown = "".join(f"\n  {file} {problem}" for problem in problems[:SHOWN])
-    first = f", the first {SHOWN}" if len(problems) > SHOWN else ""
-    return f"{len(problems)} problems in {file}{first}:{shown}"
+    first = f", the first {SHOWN}" if count > SHOWN else ""
+    return f"{count} problems in {file}{first}:{shown}"

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ppcds.datasets.images import IMAGE_SUFFIXES
+from ppcds.datasets.table_columns import COLUMNS, require_columns
 from ppcds.errors import UserError
 
-COLUMNS = ["filename", "class"]
+GROUP = "group"  # a column that may be there as well: what a split should not part
 MAX_BYTES = 1 << 30  # 20 million rows
 LONGEST_LINE = 1 << 16  # bytes
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -25,11 +25,12 @@ OPTIONS = {
     "index_col": False,
     "skipinitialspace": True,
 }
+COMMAS = "quote a name that has a comma, and end no row with one"
 AS_UTF8 = "save it in UTF-8 (Excel: CSV UTF-8)"
 
 
 def read_table(root: Path, split: str) -> pd.DataFrame:
-    """filename (with forward slashes, without ./) and class of each row, stripped; the index is the line.
+    """filename (with forward slashes, without ./), class, and group if it is there; the index is the line.
 
     Blank lines are left out; lines may end as on any system.
     Raises UserError with the line for what is no CSV in UTF-8 with these columns, or has no rows.
@@ -45,19 +46,23 @@ def read_table(root: Path, split: str) -> pd.DataFrame:
             warnings.simplefilter("error", pd.errors.ParserWarning)  # of fields that it would drop
             table = pd.read_csv(io.BytesIO(data), **OPTIONS)
     except pd.errors.ParserWarning:
-        _require_columns(path, pd.read_csv(io.BytesIO(data), nrows=0, **OPTIONS).columns)
-        raise UserError(f"{path} line 2 has more fields than line 1: quote a name that has a comma") from None
+        require_columns(path, pd.read_csv(io.BytesIO(data), nrows=0, **OPTIONS).columns)
+        raise UserError(f"{path} line 2 has more fields than line 1: {COMMAS}") from None
     except pd.errors.EmptyDataError:
         raise UserError(f"{path} is empty: expected a first line filename,class and a row an image") from None
     except pd.errors.ParserError as error:
         raise UserError(f"{path} line {_in_words(str(error))}") from error
     table.columns = table.columns.str.strip()
-    _require_columns(path, table.columns)
+    require_columns(path, table.columns)
+    first_line = pd.read_csv(io.BytesIO(data), header=None, nrows=1, **OPTIONS).iloc[0].str.strip()
+    for column in COLUMNS:  # of two columns alike pandas has renamed one
+        if (first_line == column).sum() > 1:
+            raise UserError(f"{path} line 1 has two columns {column}: leave one of them out")
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
     if len(table) + 1 != lines:
         raise UserError(f"{path} line {_first_long_row(table)}: a quoted name does not end on its line")
-    table = table[COLUMNS]
-    if not data.isascii() or re.search(rb"[ \t\f\v]", data):
+    table = table[[column for column in (*COLUMNS, GROUP) if column in table.columns]]
+    if not data.isascii() or re.search(rb"[ \t\f\v\x1c-\x1f]", data):
         table = table.apply(lambda column: column.str.strip())
     table.index += 2  # the first row is on line 2
     blank = (table["filename"] == "") & (table["class"] == "")
@@ -114,22 +119,6 @@ def _place(data: bytes, position: int) -> tuple[int, int]:
     return data.count(b"\n", 0, position) + 1, position - data.rfind(b"\n", 0, position)
 
 
-def _require_columns(path: Path, columns: pd.Index) -> None:
-    missing = [column for column in COLUMNS if column not in columns]
-    if not missing:
-        return
-    found = ", ".join(columns)
-    hint = ""
-    if len(columns) == 1 and re.search("[;\t]", found):
-        hint = ": its columns are separated by semicolons or tabs, use commas"
-    elif any(name.lower().endswith(IMAGE_SUFFIXES) for name in columns):
-        hint = ": put a line filename,class before the first row"
-    shown = found if len(found) < 100 else f"{found[:100]}..."
-    raise UserError(
-        f"{path.name} line 1: no column {' and '.join(missing)}; found {shown} in {path.parent}{hint}"
-    )
-
-
 def _first_long_row(table: pd.DataFrame) -> int:
     for row, values in enumerate(table.itertuples(index=False)):
         if any("\n" in value for value in values):
@@ -142,7 +131,7 @@ def _in_words(reason: str) -> str:
     uneven = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", reason)
     if uneven:
         expected, line, found = uneven.groups()
-        return f"{line} has {found} fields, not {expected}: quote a name that has a comma"
+        return f"{line} has {found} fields, not {expected}: {COMMAS}"
     unclosed = re.search(r"EOF inside string starting at row (\d+)", reason)
     if unclosed:
         return f"{int(unclosed[1]) + 1}: a quote is not closed"
@@ -153,4 +142,4 @@ def _with_forward_slashes(filename: str) -> str:
     filename = filename.replace("\\", "/")
     if filename.startswith("/"):  # is refused as it is
         return filename
-    return "/".join(part for part in filename.split("/") if part not in ("", "."))
+    return "/".join(part for part in filename.split("/") if part not in ("", ".")).strip()

@@ -12,7 +12,8 @@ import pandas as pd
 
 from ppcds.datasets.image_check import check_images, copies, first_of_each
 from ppcds.datasets.images import IMAGE_SUFFIXES
-from ppcds.datasets.split_table import Folders, contradictions, repeated_rows
+from ppcds.datasets.repeated_rows import contradictions, repeated_rows
+from ppcds.datasets.split_table import Folders
 from ppcds.datasets.sports10 import Sports10
 from ppcds.datasets.stl10 import STL10, find_folder
 from ppcds.datasets.table_file import read_table

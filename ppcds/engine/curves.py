@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import time
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Curves:
 
     def settle(self) -> None:
         """Wait until everything is in the file: a kill after the next checkpoint is not to leave a gap."""
-        self._try(self._wait)
+        self._try(self._flush)
 
     def close(self) -> None:
         self.settle()
@@ -64,23 +64,33 @@ class Curves:
     def _open(self, folder: Path, name: str, keep: Kept) -> None:
         from visualdl import LogWriter
 
-        file_name = keep_points(folder, keep)
+        file_name, others = keep_points(folder, keep), set(threading.enumerate())
         with contextlib.redirect_stdout(io.StringIO()):  # it would say that the file is there
             self.writer = LogWriter(logdir=str(folder), display_name=name, file_name=file_name)
+        self.threads = set(threading.enumerate()) - others
 
-    def _wait(self) -> None:
-        queue = self._pending()._bytes_queue
-        while queue.unfinished_tasks:
+    def _flush(self) -> None:
+        """VisualDL's own flush waits until its thread has written everything, for ever if that has ended."""
+        errors: list[Exception] = []
+
+        def flush() -> None:
+            try:
+                self.writer.flush()
+            except Exception as error:
+                errors.append(error)
+
+        flushing = threading.Thread(target=flush, daemon=True)
+        flushing.start()
+        while flushing.is_alive():
             self._require_thread()
-            time.sleep(0.001)
+            flushing.join(0.05)
+        if errors:
+            raise errors[0]
 
     def _require_thread(self) -> None:
-        """VisualDL would wait for ever for the thread that writes, if that has ended."""
-        if hasattr(self, "writer") and not self._pending()._worker.is_alive():
+        """Where it has ended, VisualDL would wait for it without end."""
+        if hasattr(self, "writer") and not (self.threads and all(own.is_alive() for own in self.threads)):
             raise RuntimeError("its writing thread has ended")
-
-    def _pending(self):
-        return self.writer._get_file_writer()._async_writer
 
 
 def keep_points(folder: Path, keep: Kept) -> str:

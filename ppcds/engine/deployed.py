@@ -11,8 +11,9 @@ from ppcds.errors import UserError
 from ppcds.methods import METHODS
 from ppcds.models import build_encoder, build_network
 from ppcds.models.processor_conv import use_onednn
+from ppcds.models.unmade import require_fit_unmade
 from ppcds.options import did_you_mean
-from ppcds.weights import load_weights, read_metadata, require_fit, set_weights
+from ppcds.weights import load_weights, read_metadata, set_weights
 
 
 def load_deployed(recipe: Recipe, num_classes: int, weights: str | os.PathLike) -> paddle.nn.Layer:
@@ -25,8 +26,7 @@ def load_deployed(recipe: Recipe, num_classes: int, weights: str | os.PathLike) 
     if "state" in read_metadata(weights):
         raise UserError(f"{weights} is a checkpoint to resume from: use the best_model.pdparams beside it")
     arrays = load_weights(weights)
-    with paddle.LazyGuard():  # layers without weights
-        require_fit(build_deployed(recipe, num_classes), arrays, weights)
+    require_fit_unmade(lambda: build_deployed(recipe, num_classes), arrays, weights)
     network = use_onednn(build_deployed(recipe, num_classes))
     set_weights(network, arrays, weights)
     network.eval()

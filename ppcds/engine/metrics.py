@@ -48,6 +48,15 @@ class ClassificationMetrics:
         return f"{rows}\n{accuracies} on {self.images} images"
 
 
+def group_accuracy(logits: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
+    """Images and top-1 accuracy of each group [N]; rows of label -1 do not count. The worst group first."""
+    labelled = labels >= 0
+    right = logits[labelled].argmax(axis=1) == labels[labelled]
+    by_group = pd.Series(right).groupby(groups[labelled].astype(str))
+    table = pd.DataFrame({"images": by_group.size(), "accuracy": by_group.mean()}).rename_axis("group")
+    return table.sort_values(["accuracy", "images"], ascending=[True, False], kind="stable")
+
+
 def measure_classification(
     logits: np.ndarray, labels: np.ndarray, classes: tuple[str, ...] | list[str]
 ) -> ClassificationMetrics:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from ppcds.config import Recipe, changed_keys
+from ppcds.config import Recipe
 from ppcds.errors import UserError
 from ppcds.methods import METHODS
 from ppcds.options import did_you_mean
@@ -24,22 +24,20 @@ MAY_CHANGE = {  # what no weight depends on, if the images themselves are the sa
 }
 
 
-def changes(before: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
-    """{dotted key: its value before and now} of what differs; null where a recipe has no such key."""
-    old, new = before.model_dump(mode="json"), now.model_dump(mode="json")
-    return {key: (_value(old, key), _value(new, key)) for key in changed_keys(old, new)}
+def require_allowed(
+    path: Path, before: Recipe, now: Recipe, allowed: Collection[str] = ()
+) -> dict[str, tuple[Any, Any]]:
+    """{dotted key: its value before and now} of what differs; null where a recipe has no such key.
 
-
-def require_allowed(path: Path, before: Recipe, now: Recipe, allowed: Collection[str] = ()) -> None:
-    """Raise UserError unless what differs makes no difference, or is named by `allowed` (--allow-change).
-
+    Of a mapping that both recipes have, the keys in it; of one that only one of them has, all of it.
+    Raises UserError unless that makes no difference, or is named by `allowed` (--allow-change).
     path: of the checkpoint, for the message.  A key of `allowed` that does not exist is an error too; one
     that has not changed is none: the same command may go on with a run twice.
     """
-    found = changes(before, now)
-    values = {**_leaves(before.model_dump(mode="json")), **_leaves(now.model_dump(mode="json"))}
-    for key in sorted(set(allowed) - set(found) - set(values)):
-        raise UserError(f"--allow-change {key}: there is no such key{did_you_mean(key, values)}")
+    pairs = _pairs(before.model_dump(mode="json"), now.model_dump(mode="json"))
+    for key in sorted(set(allowed) - set(pairs)):
+        raise UserError(f"--allow-change {key}: there is no such key{did_you_mean(key, pairs)}")
+    found = {key: pair for key, pair in pairs.items() if pair[0] != pair[1] and not _both_mappings(pair)}
     refused = [key for key in found if key not in {*allowed, *MAY_CHANGE, *_of_no_effect(now)}]
     if refused:
         said = ", ".join(f"{key} ({_change(*found[key])})" for key in refused)
@@ -48,14 +46,12 @@ def require_allowed(path: Path, before: Recipe, now: Recipe, allowed: Collection
             f"{path}: the recipe has changed since, in {said}: go on with that of the run, or tell train.py "
             f"--resume that this is meant: --allow-change {keys}"
         )
+    return found
 
 
-def describe_changes(before: Recipe, now: Recipe) -> list[str]:
+def describe_changes(found: dict[str, tuple[Any, Any]]) -> list[str]:
     """A line for the log for each key that differs."""
-    return [
-        f"since the last time, {key} has changed: {_change(*pair)}"
-        for key, pair in changes(before, now).items()
-    ]
+    return [f"since the last time, {key} has changed: {_change(*pair)}" for key, pair in found.items()]
 
 
 def _of_no_effect(recipe: Recipe) -> set[str]:
@@ -70,19 +66,20 @@ def _of_no_effect(recipe: Recipe) -> set[str]:
     return free
 
 
-def _leaves(values: dict, prefix: str = "") -> dict[str, Any]:
-    """{dotted key: value} of a dumped recipe."""
-    leaves = {}
-    for key, value in values.items():
-        leaves.update(_leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
-    return leaves
+def _pairs(before: dict, now: dict, prefix: str = "") -> dict[str, tuple[Any, Any]]:
+    """{dotted key: its value before and now} of all keys inside of the sections of two dumped recipes."""
+    pairs = {}
+    for key in sorted({*before, *now}):
+        pair = before.get(key), now.get(key)
+        if prefix:
+            pairs[prefix + key] = pair
+        if _both_mappings(pair):
+            pairs.update(_pairs(*pair, f"{prefix}{key}."))
+    return pairs
 
 
-def _value(values: dict, key: str) -> Any:
-    """What stands under a dotted key of a dumped recipe."""
-    for part in key.split("."):
-        values = values.get(part) if isinstance(values, dict) else None
-    return values
+def _both_mappings(pair: tuple[Any, Any]) -> bool:
+    return all(isinstance(value, dict) for value in pair)
 
 
 def _change(before: Any, now: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Optional
 import paddle
 
 from ppcds.config import Recipe
-from ppcds.datasets.build import build_train_views, recipe_classes
+from ppcds.datasets.build import build_train_views, recipe_classes, settle_colours
 from ppcds.engine.checkpoint import read_position
 from ppcds.engine.plan import Step
 from ppcds.engine.stop import Stopped
@@ -108,6 +108,7 @@ def epochs_done(recipe: Recipe) -> Optional[int]:
     complete_options(now)
     if not latest.is_file():
         return None
+    settle_colours(now)
     epochs = read_position(latest, now).epoch
     if epochs > recipe.optim.epochs:
         raise UserError(

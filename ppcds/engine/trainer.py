@@ -7,29 +7,19 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ppcds.config import Recipe
-from ppcds.datasets.build import build_eval_split, build_held_back_split, build_train_split
-from ppcds.datasets.loader import load_batches, train_batches
-from ppcds.distributed import lost_ranks_in_words, num_ranks, once_for_all, rank, read_together
-from ppcds.engine.checkpoint import TrainState, load_checkpoint, read_checkpoint, save_checkpoint
-from ppcds.engine.checkpoint_files import LATEST, best_until, go_back, keep_epoch
-from ppcds.engine.evaluate import Evaluation
-from ppcds.engine.frozen import checksums
-from ppcds.engine.guards import warnings_about
-from ppcds.engine.introduction import introduce, rehearse, show_views
-from ppcds.engine.optimizers import build_optimizer
-from ppcds.engine.progress import Progress, told_before
-from ppcds.engine.recipe_changes import describe_changes
-from ppcds.engine.run_folder import RunFolder
-from ppcds.engine.run_log import RunLog, SilentLog, open_log
+from ppcds.datasets.loader import load_batches
+from ppcds.distributed import lost_ranks_in_words, num_ranks, rank, read_together
+from ppcds.engine.checkpoint_files import LATEST
+from ppcds.engine.frozen import require_unchanged
+from ppcds.engine.introduction import rehearse
+from ppcds.engine.parts import Parts
+from ppcds.engine.progress import Progress
+from ppcds.engine.record import RunRecord
 from ppcds.engine.schedules import learning_rate
-from ppcds.engine.sharing import describe_sharing, require_same_start, share_batches
-from ppcds.engine.step import TrainStep
+from ppcds.engine.sharing import require_same_start
 from ppcds.engine.stop import Stopped, StopRequest
-from ppcds.engine.unreadable import Unreadable
 from ppcds.errors import UserError
-from ppcds.methods.build import build_method
 from ppcds.runtime import seed_step
-from ppcds.weights import save_weights
 
 
 class Trainer:
@@ -50,38 +40,16 @@ class Trainer:
 
         allow_change: keys of the recipe that may have changed, see recipe_changes.
         """
-        self.recipe = recipe
+        self.recipe, self.resume = recipe, resume
         self.folder = Path(recipe.run.output_dir)
-        self.latest = self.folder / LATEST
-        self.checkpoint = checkpoint or self.latest
-        self.eval_split = build_held_back_split(recipe) if recipe.data.hold_back else build_eval_split(recipe)
-        recipe.data.classes = list(self.eval_split.classes)
-        seed_step(recipe.run.seed)  # the first weights
-        self.method = build_method(recipe, len(self.eval_split.classes), pretrained=not resume)
-        self.train_split = build_train_split(recipe, self.method.views_used)
-        first_epoch = self._batches(epoch=0)
-        self.steps, self.first_rows = len(first_epoch), first_epoch[0]
-        share_batches(recipe, self.method, first_epoch)
-        self.evaluation = Evaluation(recipe, self.train_split, self.eval_split, self.method.representation)
-        classifier = getattr(self.method.deployed(), "fc", None)
-        self.optimizer = build_optimizer(
-            recipe.optim, self.method.parameters(), classifier.parameters() if classifier else ()
-        )
-        self.step = TrainStep(recipe, self.method, self.optimizer)
-        self.state = TrainState(frozen=checksums(self.method.frozen()), ranks=num_ranks())
-        self.resume = resume
-        if resume:
-            self.state = load_checkpoint(
-                self.checkpoint, recipe, self.method, self.optimizer, self.steps, allow_change
-            )
-            self.changed = describe_changes(read_checkpoint(self.checkpoint)[1], recipe)
-            if self.checkpoint != self.latest and not best_until(self.checkpoint):
-                self.state.best = TrainState.best  # what was best then is not there any more
-            self.step.precision.restore(self.state.scaler)
-            self._require_frozen()
-        self.unreadable = Unreadable(self.train_split, self.eval_split)
+        before = (checkpoint or self.folder / LATEST) if resume else None
+        self.parts = parts = Parts(recipe, before, allow_change)
+        self.train_split, self.eval_split = parts.train_split, parts.eval_split
+        self.evaluation = parts.evaluation
+        self.method, self.optimizer, self.step = parts.method, parts.optimizer, parts.step
+        self.state, self.steps = parts.state, parts.steps
+        self.record = RunRecord(recipe, parts, before)
         self.stop = StopRequest()
-        self.log: RunLog = SilentLog()  # until the folder is held
 
     @lost_ranks_in_words()
     def train(self) -> dict[str, float]:
@@ -90,82 +58,34 @@ class Trainer:
         Raises Stopped, after saving, on SIGINT or SIGTERM, and UserError if a loss is not finite.
         """
         require_same_start(self.method, self.train_split)
-        rehearse(self.method, self.train_split, self.eval_split, self.first_rows[:2])
-        held = RunFolder(self.folder, self.resume)
-        try:
-            once_for_all(self._prepare_folder)
-            self.log = open_log(self.folder, self._told_before)
-            with self.stop, lost_ranks_in_words():
-                self._introduce(held.said)
-                self._train_epochs()
-        except UserError as error:
-            self.log.note(f"error: {error}")
-            raise
-        finally:
-            self.log.close()
-            held.release()
+        rehearse(self.method, self.train_split, self.eval_split, self.parts.first_rows[:2])
+        with self.record.held(), self.stop, lost_ranks_in_words():
+            self.record.introduce()
+            self._train_epochs()
         return self.state.history[-1]
-
-    def _told_before(self, tag: str, step: int) -> bool:
-        """Whether VisualDL has that point of `tag` already, and this run will not tell it again."""
-        state = self.state
-        return self.resume and told_before(state.epoch, state.step, self.steps)(tag, step)
-
-    def _prepare_folder(self) -> None:
-        if self.resume:
-            now = read_checkpoint(self.checkpoint)[0]
-            if (now.epoch, now.step) != (self.state.epoch, self.state.step):
-                raise UserError(f"{self.checkpoint}: another run has gone on with it meanwhile: start again")
-        self.recipe.save(self.folder / "recipe.yaml")
-        if self.checkpoint != self.latest:
-            go_back(self.checkpoint)
-        elif self.state.epoch and not self.state.step:  # a kill may have come before its epoch was kept
-            self._keep_epoch()
-
-    def _introduce(self, said: str) -> None:
-        """The first lines of the log, and the first views.  said: of the folder."""
-        if said:
-            self.log.say(said)
-        introduce(self.log, self.recipe, self.method, self.train_split, self.eval_split)
-        if num_ranks() > 1:
-            self.log.say(describe_sharing(self.recipe))
-        for name, checksum in self.state.frozen.items():
-            self.log.say(f"the {name} stays as it is (SHA-256 {checksum[:16]}, checked after each epoch)")
-        if self.resume:
-            step, epoch = self.state.step, self.state.epoch + 1
-            finished = epoch > self.recipe.optim.epochs
-            self.log.say(
-                "All epochs are done" if finished else f"Going on after step {step} of epoch {epoch}"
-            )
-            if self.checkpoint != self.latest:
-                self.log.say(f"what was done after {self.checkpoint.name} is forgotten")
-            for line in self.changed:
-                self.log.say(line)
-        else:
-            show_views(self.log, self.train_split, self.recipe.run.seed, self.first_rows[:16])
 
     def _train_epochs(self) -> None:
         done = self.state.epoch * self.steps + self.state.step
-        self.progress = Progress(self.log, self.recipe, self.steps, done)
+        self.progress = Progress(self.record.log, self.recipe, self.steps, done)
         try:
             if self.resume:  # a kill may have come between the checkpoint and this
-                once_for_all(lambda: self.log.metrics(self.state.history))
+                self.record.metrics()
             else:
                 self._save()  # from the first step on there is something to resume
             while self.state.epoch < self.recipe.optim.epochs:
                 self._train_epoch()
                 self._end_epoch()
-            self.unreadable.count(self.log.say)
+            self.record.unreadable.count(self.record.log.say)
         except Stopped:  # here, where signals are still kept: a launcher repeats its own while this saves
             self._save()
-            self.log.say(f"Stopped after step {self.state.step} of epoch {self.state.epoch + 1}.")
+            self.record.log.say(f"Stopped after step {self.state.step} of epoch {self.state.epoch + 1}.")
             raise
 
     def _train_epoch(self) -> None:
         """The steps of this epoch that are not yet done."""
         state, seed = self.state, self.recipe.run.seed
         self.method.train()
-        batches = self._batches(state.epoch)[state.step :]
+        batches = self.parts.batches(state.epoch)[state.step :]
         workers, at = self.recipe.data.num_workers, (state.epoch, state.step)
         loader = load_batches(self.train_split, batches, workers, seed, *at, rank(), num_ranks())
         with self.progress.epoch_bar(state.epoch, state.step):
@@ -202,7 +122,7 @@ class Trainer:
     def _end_epoch(self) -> None:
         """Evaluate, keep the best network, and save; before the evaluation too, lest it lose the epoch."""
         self._save()
-        self._require_frozen()
+        require_unchanged(self.method.frozen(), self.state.frozen)
         state, run = self.state, self.recipe.run
         row = {
             "epoch": state.epoch + 1,
@@ -218,61 +138,25 @@ class Trainer:
         state.history.append(row)
         if is_best:
             state.best = row.get(run.best_by, state.best)
-            self._save_deployed("best_model.pdparams")
+            self.record.save_deployed("best_model.pdparams")
         if is_last:  # before the checkpoint that calls the run finished
-            self._save_deployed("last_model.pdparams")
+            self.record.save_deployed("last_model.pdparams")
         self.progress.epoch_done(row, is_best)  # what is told after a checkpoint, a kill would lose
-        self._warn(means)
-        self.unreadable.tell(self.log.say)
+        self.record.warn(means)
         state.epoch, state.step, state.sums = state.epoch + 1, 0, {}
         self._save()
-        once_for_all(self._keep_epoch)
-        once_for_all(lambda: self.log.metrics(state.history))
-
-    def _warn(self, means: dict[str, float]) -> None:
-        for warning in warnings_about(means):
-            measure = warning.split()[0]
-            if measure not in self.state.warned:  # once a run: it would say the same each epoch
-                self.state.warned.append(measure)
-                self.log.say(f"warning: {warning}")
+        self.record.epoch_saved()
 
     def _save(self) -> None:
-        self.log.settle()
         self.state.scaler = self.step.precision.state()
-        once_for_all(
-            lambda: save_checkpoint(self.latest, self.recipe, self.state, self.method, self.optimizer)
-        )
-
-    def _keep_epoch(self) -> None:
-        keep_epoch(self.folder, self.state.epoch, self.recipe.run.keep_checkpoints)
-
-    def _save_deployed(self, name: str) -> None:
-        once_for_all(lambda: save_weights(self.method.deployed().state_dict(), self.folder / name))
-
-    def _batches(self, epoch: int) -> list[list[int]]:
-        data = self.recipe.data
-        return train_batches(
-            self.train_split,
-            data.batch_size,
-            data.drop_last,
-            self.recipe.run.seed,
-            epoch,
-            data.labelled_per_batch,
-        )
-
-    def _require_frozen(self) -> None:
-        for name, checksum in checksums(self.method.frozen()).items():
-            if checksum != self.state.frozen.get(name):
-                raise UserError(
-                    f"the {name} is not what it was when the run began, and it must not change: "
-                    "is its file another one now?"
-                )
+        self.record.save()
 
     def _require_finite(self, parts: dict[str, float]) -> None:
         if not all(math.isfinite(value) for value in parts.values()):
             shown = ", ".join(f"{name} {value:.4g}" for name, value in parts.items())
             epoch = self.state.epoch
-            kept = f"{self.latest} holds the end of epoch {epoch}" if epoch else "no epoch was finished"
+            latest = self.folder / LATEST
+            kept = f"{latest} holds the end of epoch {epoch}" if epoch else "no epoch was finished"
             where = f"step {self.state.step + 1} of epoch {epoch + 1}"
             raise UserError(
                 f"the loss is not finite in {where} ({shown}): start again with an "

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Optional
+
+import numpy as np
+from paddle import nn
 
 from ppcds.config import Recipe, load_recipe
 from ppcds.errors import UserError
@@ -12,14 +18,22 @@ from ppcds.methods.freeze import freeze
 from ppcds.methods.supervised import Supervised
 from ppcds.models import build_encoder, build_network, load_pretrained
 from ppcds.models.processor_conv import use_onednn
+from ppcds.models.unmade import require_fit_unmade
 from ppcds.options import check_options, did_you_mean
 from ppcds.weights import load_weights, read_metadata, set_weights
 
 
-def build_method(recipe: Recipe, num_classes: int, pretrained: bool = True) -> Method:
+def build_method(
+    recipe: Recipe,
+    num_classes: int,
+    pretrained: bool = True,
+    saved: Optional[Mapping[str, np.ndarray]] = None,
+    source: str | os.PathLike = "",
+) -> Method:
     """The recipe's method around the recipe's network, its unset options filled in with their defaults.
 
     pretrained: whether to start from model.pretrained; a run that is resumed does not need that file.
+    saved: the state that the method is to take later, of file `source`: it has to fit before memory is taken.
     A constructor's first parameters say by their names what it is built around: backbone, encoder, teacher.
     Raises UserError for an unknown method or option, and for weights of another network.
     """
@@ -27,20 +41,26 @@ def build_method(recipe: Recipe, num_classes: int, pretrained: bool = True) -> M
     section, model, size = recipe.method, recipe.model, recipe.data.size
     method, options = METHODS[section.name], section.options()
     wanted = inspect.signature(method).parameters
-    layers = {}
+    taught = {}
     if "teacher" in wanted:
-        layers["teacher"] = load_teacher(options.pop("teacher_weights"), recipe)
-    if "encoder" in wanted:
-        layers["encoder"] = network = build_encoder(model, size)
-    else:
-        layers["backbone"] = network = build_network(model, num_classes, size)
-    started_from = ""
-    if model.pretrained and pretrained:
-        arrays = load_weights(model.pretrained)
-        started_from = load_pretrained(network, arrays, model.pretrained, model.new_classifier)
-    built = use_onednn(method(**layers, **options))
-    built.started_from = started_from
-    return built
+        taught["teacher"] = load_teacher(options.pop("teacher_weights"), recipe)
+
+    def make() -> Method:
+        if "encoder" in wanted:
+            name, network = "encoder", build_encoder(model, size)
+        else:
+            name, network = "backbone", build_network(model, num_classes, size)
+        started_from = ""
+        if model.pretrained and pretrained:
+            arrays = load_weights(model.pretrained)
+            started_from = load_pretrained(network, arrays, model.pretrained, model.new_classifier)
+        made = method(**taught, **{name: network}, **options)
+        made.started_from = started_from
+        return made
+
+    if saved is not None:
+        require_fit_unmade(make, saved, source)
+    return use_onednn(make())
 
 
 def complete_options(recipe: Recipe) -> None:
@@ -87,12 +107,17 @@ def load_teacher(weights: str, student: Recipe) -> Method:
     arrays = load_weights(path)
     if "state" in read_metadata(path):
         recipe.model.pretrained = None  # what it started from is of no use now
-        teacher = build_method(recipe, num_classes)
         method_weights = {k[len("method.") :]: v for k, v in arrays.items() if k.startswith("method.")}
+        teacher = build_method(recipe, num_classes, saved=method_weights, source=path)
         set_weights(teacher, method_weights, str(path))
     else:
         if METHODS[recipe.method.name].representation:
             raise UserError(f"{path} is an encoder without classifier: fine-tune it first")
-        teacher = use_onednn(Supervised(build_network(recipe.model, num_classes, recipe.data.size)))
+
+        def make() -> nn.Layer:
+            return build_network(recipe.model, num_classes, recipe.data.size)
+
+        require_fit_unmade(make, arrays, path)
+        teacher = use_onednn(Supervised(make()))
         set_weights(teacher.deployed(), arrays, str(path))
     return freeze(teacher)

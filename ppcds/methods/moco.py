@@ -7,11 +7,14 @@ from typing import Annotated
 import paddle
 from pydantic import Field
 
+from ppcds.errors import UserError
 from ppcds.losses import contrast_levels, info_nce_loss
 from ppcds.losses.embeddings import unit_rows
 from ppcds.methods.ema import copy_without_gradient, ema_update
 from ppcds.methods.method import Method
 from ppcds.models import Encoder
+
+MOST_NUMBERS = 2**28  # in the queue, 1 GB; the largest in use have 2^24
 
 
 class MoCo(Method):
@@ -39,7 +42,10 @@ class MoCo(Method):
         self.key_encoder = copy_without_gradient(encoder)
         self.temperature = temperature
         self.momentum = momentum
-        queue = unit_rows(paddle.randn([queue_size, encoder.projection.out_dim]))
+        width = encoder.projection.out_dim
+        if queue_size * width > MOST_NUMBERS:
+            raise UserError(f"method.queue_size: {queue_size} keys of {width} numbers are too many to keep")
+        queue = unit_rows(paddle.randn([queue_size, width]))
         self.register_buffer("queue", queue)
         self.register_buffer("oldest", paddle.zeros([1], dtype="int64"))  # the row that goes next
         self.waiting: list[paddle.Tensor] = []  # this step's keys, which are no negatives of their own step

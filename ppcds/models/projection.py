@@ -8,7 +8,10 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from ppcds.errors import UserError
 from ppcds.models.initialise import initialise
+
+MOST_LAYERS = 100  # a recipe of others could ask for as many as it has bytes
 
 
 class ProjectionHead(nn.Layer):
@@ -21,6 +24,7 @@ class ProjectionHead(nn.Layer):
     depth: build only so many of the layers, those that a fine-tuned classifier keeps; None builds all.
     Layer i of `layers` is a linear layer, its batch norm if it has one, and ReLU unless it is the last of
     `widths`.
+    Raises UserError for more than MOST_LAYERS.
     """
 
     def __init__(
@@ -29,6 +33,8 @@ class ProjectionHead(nn.Layer):
         super().__init__()
         if batch_norm not in ("none", "hidden", "all"):
             raise ValueError(f"unknown batch_norm {batch_norm!r}: use none, hidden or all")
+        if len(widths) > MOST_LAYERS:
+            raise UserError(f"a projection head of {len(widths)} layers: {MOST_LAYERS} are more than enough")
         built = list(widths)[:depth]
         self.in_dim = in_dim
         self.full_depth = len(widths)

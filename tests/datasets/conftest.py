@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import tarfile
 
 import cv2
 import numpy as np
@@ -33,3 +35,24 @@ def packed_once(tmp_path_factory):
 def packed_sports10(packed_once, tmp_path):
     """A copy of that folder, its packed images fresh."""
     return shutil.copytree(packed_once, tmp_path / "Packed")
+
+
+@pytest.fixture(scope="session")
+def make_tar():
+    """make_tar(path, *entries): a tar of names, or of (name, type, content or target of a link)."""
+
+    def make(path, *entries, mode="w:gz", tar_format=tarfile.GNU_FORMAT):
+        with tarfile.open(path, mode, format=tar_format) as archive:
+            for entry in entries:
+                name, kind, content = (entry, tarfile.REGTYPE, b"x") if isinstance(entry, str) else entry
+                info = tarfile.TarInfo(name)
+                info.type = kind
+                if isinstance(content, bytes):
+                    info.size = len(content)
+                    archive.addfile(info, io.BytesIO(content))
+                else:
+                    info.linkname = content
+                    archive.addfile(info)
+        return path
+
+    return make

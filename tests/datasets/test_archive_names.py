@@ -3,6 +3,7 @@
 import gzip
 import io
 import struct
+import sys
 import tarfile
 import zipfile
 
@@ -19,22 +20,6 @@ def make_zip(path, *names, content=b"x"):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in names:
             archive.writestr(name, content)
-    return path
-
-
-def make_tar(path, *headers, mode="w:gz", tar_format=tarfile.GNU_FORMAT):
-    """Of names, or (name, type, target or content)."""
-    with tarfile.open(path, mode, format=tar_format) as archive:
-        for header in headers:
-            name, kind, content = (header, tarfile.REGTYPE, b"x") if isinstance(header, str) else header
-            info = tarfile.TarInfo(name)
-            info.type = kind
-            if isinstance(content, bytes):
-                info.size = len(content)
-                archive.addfile(info, io.BytesIO(content))
-            else:
-                info.linkname = content
-                archive.addfile(info)
     return path
 
 
@@ -56,7 +41,12 @@ def refuse(source, tmp_path, *words):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-BOTH = pytest.mark.parametrize("make", [make_zip, make_tar])
+@pytest.fixture
+def make(request, make_tar):
+    return {"zip": make_zip, "tar": make_tar}[request.param]
+
+
+BOTH = pytest.mark.parametrize("make", ["zip", "tar"], indirect=True)
 
 
 @BOTH
@@ -99,7 +89,7 @@ def test_a_file_of_less_than_no_bytes_is_refused(tmp_path, size):
     refuse(tmp_path / "a.tar", tmp_path, f"'__MACOSX/a' is of {size} bytes")
 
 
-def test_a_chain_of_links_is_refused_at_its_first(tmp_path):
+def test_a_chain_of_links_is_refused_at_its_first(make_tar, tmp_path):
     (tmp_path / "outside").mkdir()
     chain = [("out", tarfile.SYMTYPE, "../outside"), ("out/a.jpg", tarfile.REGTYPE, b"x")]
     refuse(make_tar(tmp_path / "a.tar", *chain), tmp_path, "'out' is a link or device")
@@ -107,7 +97,7 @@ def test_a_chain_of_links_is_refused_at_its_first(tmp_path):
     refuse(make_tar(tmp_path / "b.tar", *hard), tmp_path, "'b.jpg' is a link or device")
 
 
-def test_a_name_that_windows_wrote_in_gbk_is_refused_with_what_to_do(tmp_path):
+def test_a_name_that_windows_wrote_in_gbk_is_refused_with_what_to_do(make_tar, tmp_path):
     plain = make_zip(tmp_path / "a.zip", "AAAA/a.jpg").read_bytes()
     (tmp_path / "a.zip").write_bytes(plain.replace(b"AAAA", "网球".encode("gbk")))
     refuse(tmp_path / "a.zip", tmp_path, "is not in UTF-8", "unzip -O GBK", "7-Zip: -mcu=on")
@@ -172,7 +162,7 @@ def test_a_sparse_file_is_refused(tmp_path):
     header = tarfile.TarInfo("a.jpg")
     header.type, header.size = tarfile.GNUTYPE_SPARSE, 512
     (tmp_path / "a.tar").write_bytes(header.tobuf() + bytes(2048))
-    refuse(tmp_path / "a.tar", tmp_path, "or holes")
+    refuse(tmp_path / "a.tar", tmp_path, "is a sparse file: pack it again without --sparse")
 
 
 @BOTH
@@ -182,15 +172,50 @@ def test_more_files_than_memory_takes_are_refused(make, tmp_path, monkeypatch):
     refuse(make(tmp_path / "b.bin", "1", "2", "3", "4"), tmp_path, "more than 3 files")
 
 
+def test_folders_and_what_macos_adds_count_as_files_do(make_tar, tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_ENTRIES", 3)
+    for number, more in enumerate((["c/", "d/"], ["__MACOSX/._a", "S/.DS_Store"])):
+        names = [*more, "a", "b"]
+        refuse(make_zip(tmp_path / f"{number}.zip", *names), tmp_path, "more than 3 files and folders")
+        refuse(make_tar(tmp_path / f"{number}.tar", *names), tmp_path, "more than 3 files and folders")
+    (tmp_path / "folder" / "a" / "b" / "c" / "d").mkdir(parents=True)
+    refuse(tmp_path / "folder", tmp_path, "more than 3 files and folders")
+
+
+@pytest.mark.parametrize("version", ["0.0", "0.1", "1.0"])
+def test_a_file_with_holes_is_refused_before_they_are_listed(version, tmp_path):
+    """Of version 1.0 the list is in the file itself, here of a billion holes."""
+    info = tarfile.TarInfo("GNUSparseFile.0/a.jpg")
+    content = b"1000000000\n" + b"0\n" * 5000
+    info.size = len(content)
+    info.pax_headers = {
+        "0.0": {"GNU.sparse.size": "9", "GNU.sparse.numblocks": "0"},
+        "0.1": {"GNU.sparse.map": "0,1", "GNU.sparse.size": "9"},
+        "1.0": {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "a.jpg"},
+    }[version]
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as made:
+        made.addfile(info, io.BytesIO(content))
+    refuse(tmp_path / "a.tar", tmp_path, "a.jpg' is a sparse file: pack it again without --sparse")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they are one file")
+def test_names_alike_in_a_folder_are_refused_with_what_to_do(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name in ("a.jpg", "A.jpg"):
+        (tmp_path / "folder" / name).write_bytes(b"x")
+    said = "'a.jpg' and 'A.jpg', one file on some systems: give one of them another name, in the CSV too"
+    refuse(tmp_path / "folder", tmp_path, said)
+
+
 @pytest.mark.parametrize("mode", ["w:gz", "w:xz", "w:bz2"])
-def test_a_packed_tar_that_was_cut_is_refused_before_anything_is_written(mode, tmp_path):
+def test_a_packed_tar_that_was_cut_is_refused_before_anything_is_written(mode, make_tar, tmp_path):
     files = [(f"{i}.jpg", tarfile.REGTYPE, bytes(range(256)) * 40) for i in range(20)]
     data = make_tar(tmp_path / "a.tar", *files, mode=mode).read_bytes()
     (tmp_path / "a.tar").write_bytes(data[: len(data) // 2])
     refuse(tmp_path / "a.tar", tmp_path, "")
 
 
-def test_a_plain_tar_that_was_cut_is_refused_before_anything_is_written(tmp_path):
+def test_a_plain_tar_that_was_cut_is_refused_before_anything_is_written(make_tar, tmp_path):
     files = [(f"{i}.jpg", tarfile.REGTYPE, bytes(5000)) for i in range(3)]
     data = make_tar(tmp_path / "a.tar", *files, mode="w").read_bytes()
     (tmp_path / "a.tar").write_bytes(data[:8000])  # within the second

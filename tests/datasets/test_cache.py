@@ -105,8 +105,8 @@ def flip_byte(root):
     [
         (replace_image, "image files have changed since"),
         (touch_image, "image files have changed since"),
-        (reverse_rows, "the CSV has changed since"),
-        (drop_row, "the CSV has changed since"),
+        (reverse_rows, "the list of its images has changed since"),
+        (drop_row, "the list of its images has changed since"),
         (flip_byte, "images.npy is damaged: a checksum does not agree"),
     ],
 )

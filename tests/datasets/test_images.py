@@ -1,3 +1,7 @@
+import errno
+import os
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import paddle.vision.transforms as paddle_transforms
@@ -6,6 +10,7 @@ from PIL import Image
 
 from ppcds.datasets.images import read_image, read_image_and_size, resize
 from ppcds.errors import UserError
+from ppcds.image_files import PassingFault
 
 
 @pytest.fixture
@@ -173,3 +178,35 @@ def test_a_truncated_jpeg_is_no_image_for_fast_either(tmp_path):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(UserError, match=r"a\.jpg is a truncated JPEG"):
         read_image(path, (72, 128))
+
+
+@pytest.mark.parametrize("fault", [errno.EIO, errno.ESTALE, errno.EMFILE, errno.EACCES])
+def test_what_the_system_does_not_give_is_told_from_what_is_no_image(fault, tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").write_bytes(b"text")
+    with pytest.raises(UserError) as caught:
+        read_image(tmp_path / "a.jpg")
+    assert not isinstance(caught.value, PassingFault)
+
+    def fail(*_):
+        raise OSError(fault, os.strerror(fault))
+
+    system = SimpleNamespace(**{name: getattr(os, name) for name in ("fspath", "open", "O_NONBLOCK")})
+    monkeypatch.setattr("ppcds.image_files.os", system)
+    system.fstat = fail
+    with pytest.raises(PassingFault, match=rf"cannot read .*a\.jpg: {os.strerror(fault)}"):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_an_image_that_memory_is_too_small_for_now_is_not_called_broken(tmp_path, picture, monkeypatch):
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    full = cv2.error("Failed to allocate 9 bytes")
+    full.code, full.err = cv2.Error.StsNoMem, "Failed to allocate 9 bytes"
+
+    def fail(*_):
+        raise full
+
+    monkeypatch.setattr(cv2, "imdecode", fail)
+    with pytest.raises(
+        PassingFault, match=r"a\.png cannot be decoded, no memory is left: Failed to allocate"
+    ):
+        read_image(tmp_path / "a.png")

@@ -150,6 +150,35 @@ def test_a_broken_image_is_named_and_packing_goes_on_when_it_is_mended(whole, ti
     assert_whole(make_packed(whole), whole)
 
 
+@pytest.mark.parametrize("fault", ["missing", "loop of links"])
+def test_an_image_that_the_system_does_not_give_ends_packing_and_is_not_noted_as_bad(
+    fault, whole, tiny_sports10, monkeypatch
+):
+    image, broken = tiny_sports10 / "Tennis/train_1.jpg", tiny_sports10 / "Tennis/train_2.jpg"
+    broken.write_bytes(b"text")
+    whole.on_bad_image = "leave out"
+    away = image.with_name("away")
+
+    def take_away(*arguments):
+        image.rename(away)
+        if fault != "missing":
+            image.symlink_to(image)
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(UserError, match=r"cannot read .*Tennis/train_1\.jpg: "),
+    ):
+        start = PackingProcess.__init__
+        patch.setattr(packing, "available_cores", lambda: 1)
+        patch.setattr(PackingProcess, "__init__", lambda *a: start(*a) or take_away())
+        make_packed(whole)
+    away.replace(image)
+    packed = make_packed(whole)
+    assert list(packed.bad) == [whole.filenames.index("Tennis/train_2.jpg")]
+    row = whole.filenames.index("Tennis/train_1.jpg")
+    np.testing.assert_array_equal(packed.read(row), resize(read_image(image), whole.size))
+
+
 def test_images_that_change_while_they_are_packed_are_not_trusted(whole, tiny_sports10, monkeypatch):
     real = packing._pack_chunks
 

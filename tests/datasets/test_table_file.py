@@ -65,6 +65,10 @@ def test_windows_separators_and_empty_parts_of_a_path_are_made_alike(table):
     assert names == ["a/b.jpg", "a/c.jpg", "a/d.jpg", "../e.jpg", "/f.jpg"]
 
 
+def test_an_empty_column_at_the_end_does_no_harm(table):
+    assert table(b"filename,class,\na.jpg,x,\nb.jpg,y\n") == ROWS
+
+
 def test_a_row_without_a_class_has_an_empty_one(table):
     assert table(b"filename,class\na.jpg\nb.jpg,\n") == [(2, "a.jpg", ""), (3, "b.jpg", "")]
 
@@ -85,6 +89,12 @@ def test_a_row_without_a_class_has_an_empty_one(table):
         (b"filename\tclass\na.jpg\tx\n", "separated by semicolons or tabs, use commas"),
         (b"a.jpg,x\nb.jpg,y\n", "found a.jpg, x in"),
         (b"a.jpg,x\nb.jpg,y\n", "put a line filename,class before the first row"),
+        (b"sep=,\nfilename,class\na.jpg,x\n", "found sep= in "),
+        (b"sep=,\r\nfilename,class\r\na.jpg,x\r\n", ": delete this line, which is for Excel alone"),
+        (b"sep=;\nfilename;class\na.jpg;x\n", "for Excel alone, and separate the columns by commas"),
+        (b"Filename,Class\na.jpg,x\n", ": write filename and class in small letters"),
+        (b"FILENAME,class\na.jpg,x\n", ": write filename and class in small letters"),
+        (b"filename,class\na.jpg,x\nb.jpg,y,\n", "line 3 has 3 fields, not 2: quote a name that has a comma"),
         (b"# made by hand\nfilename,class\na.jpg,x\n", "no column filename and class; found # made by hand"),
         (b'filename,class\na.jpg,x\n"b.jpg,y\nc.jpg,z\n', "line 3: a quote is not closed"),
         (b'filename,class\n"a.jpg,x\nb.jpg",y\nc.jpg,z\n', "line 2: a quoted name does not end on its line"),

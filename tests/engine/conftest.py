@@ -1,14 +1,11 @@
 """A recipe that trains in seconds, and what happens to its runs."""
 
 import signal
-import sys
-from types import SimpleNamespace
 
-import paddle
 import pytest
+from scaler_stand_in import let_scaler_work_on_a_processor
 
 from ppcds.config import load_recipe
-from ppcds.engine import precision
 from ppcds.engine.stop import Stopped
 from ppcds.weights import load_weights
 
@@ -52,13 +49,8 @@ def stop_after():
 
 @pytest.fixture
 def scaler_anywhere(monkeypatch):
-    """Let Paddle's scaler work on a processor as on a GPU, and autocast be absent there in silence."""
-    place = {f"is_{kind}_place": lambda kind=kind: kind == "gpu" for kind in ("gpu", "xpu", "custom")}
-    tracer = SimpleNamespace(_expected_place=SimpleNamespace(**place))
-    monkeypatch.setattr(sys.modules["paddle.amp.grad_scaler"], "_dygraph_tracer", lambda: tracer)
-    monkeypatch.setattr(precision, "_require_support", lambda amp: None)
-    with paddle.amp.auto_cast(enable=False, dtype="float16"):
-        pass  # the scaler asks for the latest dtype
+    """Let Paddle's scaler work on a processor."""
+    let_scaler_work_on_a_processor(monkeypatch.setattr)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def damaged_in_epoch_2(tiny_recipe, tiny_sports10, tmp_path):
 
         def damage_then():
             end_epoch()
-            file = tiny_sports10 / trainer.train_split.filenames[trainer._batches(1)[3][0]]
+            file = tiny_sports10 / trainer.train_split.filenames[trainer.parts.batches(1)[3][0]]
             shutil.copy(file, tmp_path / "whole.jpg")
             file.write_bytes(b"")
 
@@ -74,7 +74,7 @@ def test_an_image_that_breaks_in_epoch_2_ends_the_run_and_loses_nothing(
     assert message.endswith(f"-o data.on_bad_image=skip {saved}")
     assert logged(tmp_path / "run")[-1] == f"error: {message}"
     assert len(pd.read_csv(tmp_path / "run" / "metrics.csv")) == 1
-    state, _ = read_checkpoint(tmp_path / "run" / "latest.safetensors")
+    state = read_checkpoint(tmp_path / "run" / "latest.safetensors").state
     assert (state.epoch, state.step) == (1, 3)
 
     (broken,) = (file for file in tiny_sports10.glob("*/*.jpg") if not file.stat().st_size)
@@ -106,6 +106,37 @@ def test_skip_names_each_image_once_and_counts_them(tiny_recipe, damage, tmp_pat
         said = "3 images could not be read: 2 of train and 1 of val (data.on_bad_image: skip)"
         assert lines.count(said) == 1
     assert same_run(tmp_path / "run", tmp_path / "with_two")
+
+
+def test_the_count_at_the_end_is_of_the_whole_run_however_often_it_was_resumed(
+    tiny_recipe, damage, tiny_sports10, tmp_path, stop_after, same_run
+):
+    options, bad = ["data.on_bad_image=skip", "optim.epochs=2"], ("Tennis/train_1.jpg", "Tennis/val_0.jpg")
+    shutil.copytree(tiny_sports10, tmp_path / "sound")
+    damage(*bad)
+    stop_after(Trainer(tiny_recipe(*options)), 7)
+    for name in bad:
+        shutil.copy(tmp_path / "sound" / name, tiny_sports10 / name)
+    damage("Hockey/val_1.jpg")
+    Trainer(tiny_recipe(*options), resume=True).train()
+    lines = logged(tmp_path / "run")
+    named = [line for line in lines if line.startswith("skipped: ")]
+    assert [name for name in (*bad, "Hockey/val_1.jpg") for line in named if name in line] == [
+        *bad,
+        "Hockey/val_1.jpg",
+    ]
+    assert lines[-1] == "3 images could not be read: 1 of train and 2 of val (data.on_bad_image: skip)"
+
+
+def test_an_image_that_is_met_right_before_a_stop_is_named_and_counted(
+    tiny_recipe, damage, tmp_path, stop_after
+):
+    trainer = Trainer(tiny_recipe("data.on_bad_image=skip"))
+    damage(trainer.train_split.filenames[trainer.parts.batches(0)[0][0]])
+    stop_after(trainer, 1)
+    assert sum(line.startswith("skipped: ") for line in logged(tmp_path / "run")) == 1
+    state = read_checkpoint(tmp_path / "run" / "latest.safetensors").state
+    assert [len(rows) for rows in state.unreadable] == [1, 0]
 
 
 def test_without_a_bad_image_skip_changes_nothing(tiny_recipe, tmp_path, same_run):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ppcds.config import load_recipe
-from ppcds.engine.checkpoint import load_checkpoint, read_checkpoint, read_position
+from ppcds.engine.checkpoint import load_arrays, read_checkpoint, read_position, restore
 from ppcds.engine.optimizers import build_optimizer
 from ppcds.engine.trainer import Trainer
 from ppcds.errors import UserError
@@ -53,6 +53,8 @@ POSITIONS = {
         "'history.0.epoch",
     ),
     "a field that runs do not have": (change_state(more=1), "'more' is not"),
+    "bad rows of one split": (change_state(unreadable=[[]]), "'unreadable' is not|'unreadable.1' is not"),
+    "bad rows are names": (change_state(unreadable=[["a"], []]), "'unreadable.0.0' is not"),
     "warnings are numbers": (change_state(warned=[1]), "'warned.0' is not"),
     "no ranks": (change_state(ranks=None), "'ranks' is not"),
     "a row too many": (change_state(history=[ROW]), "after 0 epochs, and its history is of others"),
@@ -98,12 +100,22 @@ def test_numbers_of_a_position_come_back_as_they_were(teacher_run, tmp_path):
     metadata = read_metadata(teacher_run / "latest.safetensors")
     change_state(epoch=1, step=2, history=[row], best=float("inf"))(metadata)
     save_weights({"method.a": np.ones(1)}, tmp_path / "a.safetensors", metadata)
-    state = read_checkpoint(tmp_path / "a.safetensors")[0]
+    state = read_checkpoint(tmp_path / "a.safetensors").state
     assert (
         repr(state.history) == repr([row])
         and state.best == float("inf")
         and (state.epoch, state.step) == (1, 2)
     )
+
+
+def test_a_checkpoint_of_before_bad_images_were_kept_in_it_is_read(teacher_run, tmp_path):
+    metadata = read_metadata(teacher_run / "latest.safetensors")
+    state = json.loads(metadata["state"])
+    assert state.pop("unreadable") == [[], []]
+    save_weights(
+        {"method.a": np.ones(1)}, tmp_path / "a.safetensors", {**metadata, "state": json.dumps(state)}
+    )
+    assert read_checkpoint(tmp_path / "a.safetensors").state.unreadable == ([], [])
 
 
 @pytest.fixture(scope="module")
@@ -157,14 +169,10 @@ def test_arrays_that_are_not_the_state_of_the_run_are_refused_and_named(begun, t
     if name in UNSUMMED:
         metadata = {key: value for key, value in metadata.items() if key != "checksum"}
     save_weights(arrays, tmp_path / "latest.safetensors", metadata)
-    method = build_method(recipe, 10)
+    method, path = build_method(recipe, 10), tmp_path / "latest.safetensors"
     with pytest.raises(UserError, match=rf"latest\.safetensors: .*{said}"):
-        load_checkpoint(
-            tmp_path / "latest.safetensors",
-            recipe,
-            method,
-            build_optimizer(recipe.optim, method.parameters()),
-        )
+        arrays = load_arrays(read_checkpoint(path))
+        restore(path, arrays, method, build_optimizer(recipe.optim, method.parameters()))
 
 
 def test_a_position_behind_the_end_of_an_epoch_is_refused(tiny_recipe, tmp_path):

@@ -58,7 +58,7 @@ def test_a_kill_right_after_going_back_has_gone_back(tiny_recipe, tmp_path):
     keys = ["optim.epochs=2", "run.keep_checkpoints=2"]
     Trainer(tiny_recipe(*keys)).train()
     back = Trainer(tiny_recipe(*keys), True, tmp_path / "run" / "checkpoint_epoch1.safetensors")
-    back._prepare_folder()
+    back.record.prepare_folder()
     assert Trainer(tiny_recipe(*keys), resume=True).state.epoch == 1
 
 

@@ -5,7 +5,7 @@ import paddle
 import pytest
 
 from ppcds.config import load_recipe
-from ppcds.engine.checkpoint import TrainState, load_checkpoint, save_checkpoint
+from ppcds.engine.checkpoint import TrainState, load_arrays, read_checkpoint, restore, save_checkpoint
 from ppcds.engine.lars import Lars
 from ppcds.engine.optimizers import build_optimizer
 from ppcds.weights import load_weights, read_metadata
@@ -118,10 +118,10 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(name, tmp_path):
 
     resumed = _network(seed=2)
     optimizer = build_optimizer(recipe.optim, resumed.parameters())
-    load_checkpoint(stopped, recipe, resumed, optimizer)
+    restore(stopped, load_arrays(read_checkpoint(stopped)), resumed, optimizer)
     save_checkpoint(again, recipe, TrainState(0, 3), resumed, optimizer)  # stopped before its first step
     assert _contents(again) == _contents(stopped)
-    load_checkpoint(again, recipe, resumed, optimizer)
+    restore(again, load_arrays(read_checkpoint(again)), resumed, optimizer)
     _train(resumed, optimizer, range(3, 6))
     save_checkpoint(again, recipe, TrainState(0, 6), resumed, optimizer)
     assert _contents(again) == _contents(through)

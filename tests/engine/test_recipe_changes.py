@@ -25,8 +25,8 @@ def recipes(*changes):
 def test_keys_that_no_weight_depends_on_may_change(key):
     values = {"cache": "ignore", "on_bad_image": "skip", "root": "x", "output_dir": "x"}
     before, now = recipes(f"{key}={values.get(key.split('.')[1], 7)}")
-    require_allowed(LATEST, before, now)
-    assert [line.split()[4] for line in describe_changes(before, now)] == [key]
+    found = require_allowed(LATEST, before, now)
+    assert [line.split()[4] for line in describe_changes(found)] == [key]
 
 
 def test_other_keys_are_refused_with_their_values_and_the_way_to_allow_them():
@@ -65,6 +65,34 @@ def test_the_same_command_may_allow_a_change_twice():
     before, now = recipes("optim.learning_rate=0.5")
     require_allowed(LATEST, before, now, ["optim.learning_rate", "optim.momentum"])
     require_allowed(LATEST, now, now, ["optim.learning_rate"])
+
+
+def test_a_mapping_that_came_may_be_allowed_twice_too():
+    before, now = recipes("model.head={widths: [8]}")
+    for earlier in (before, now):
+        require_allowed(LATEST, earlier, now, ["model.head"])
+
+
+def with_options(**options):
+    recipe = load_recipe("demo")
+    for name, value in options.items():
+        setattr(recipe.method, name, value)
+    return recipe
+
+
+def test_of_a_mapping_in_both_recipes_its_keys_are_compared_and_of_another_all_of_it():
+    def found(before, now, *allowed):
+        return require_allowed(LATEST, with_options(given=before), with_options(given=now), allowed)
+
+    differ = {"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}
+    assert found(*differ, "method.given.a.c") == {"method.given.a.c": (2, 3)}
+    assert found({"a": 1}, {}, "method.given.a") == {"method.given.a": (1, None)}
+    assert found({}, {"a": {}}, "method.given.a") == {"method.given.a": (None, {})}
+    assert found({"a": {}}, {"a": None}, "method.given.a") == {"method.given.a": ({}, None)}
+    assert found({"a": 1}, None, "method.given") == {"method.given": ({"a": 1}, None)}
+    assert found({}, {}) == found({"a": None}, {}) == {}
+    given = require_allowed(LATEST, with_options(), with_options(given=[1]), ["method.given"])
+    assert given == {"method.given": (None, [1])}
 
 
 def test_every_key_of_another_schedule_is_named():

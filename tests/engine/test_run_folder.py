@@ -52,10 +52,10 @@ def test_a_folder_that_cannot_be_made_is_named(tiny_recipe, tmp_path):
 def test_a_mistake_met_before_the_first_step_is_logged_and_leaves_the_folder_free(tiny_recipe, tmp_path):
     trainer = Trainer(tiny_recipe("optim.epochs=1"))
 
-    def broken(said):
+    def broken():
         raise UserError("a broken image")
 
-    trainer._introduce = broken
+    trainer.record.introduce = broken
     with pytest.raises(UserError):
         trainer.train()
     assert "error: a broken image" in (tmp_path / "run" / "train.log").read_text()

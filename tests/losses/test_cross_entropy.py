@@ -14,6 +14,7 @@ def test_labelled_rows_alone_are_averaged():
     ours = cross_entropy(paddle.to_tensor(LOGITS), paddle.to_tensor([3, -1, -1, 5]))
     log_softmax = LOGITS - np.log(np.exp(LOGITS).sum(1, keepdims=True))
     assert float(ours) == pytest.approx(-(log_softmax[0, 3] + log_softmax[3, 5]) / 2, rel=1e-5)
+    assert ours.dtype == paddle.float32
 
 
 def test_with_every_row_labelled_it_is_paddles():

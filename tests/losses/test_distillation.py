@@ -182,13 +182,17 @@ def test_half_precision_is_computed_in_single(loss):
 def test_wrong_arguments_raise_value_errors():
     student, teacher = paddle.to_tensor(STUDENT), paddle.to_tensor(TEACHER)
     for loss in (distillation_loss, kl_divergence, embedding_distance):
-        with pytest.raises(ValueError, match="one shape"):
+        with pytest.raises(ValueError, match=r"one shape of two dimensions, not \[4, 5\] and \[1, 5\]$"):
             loss(student, teacher[:1])
+        with pytest.raises(ValueError, match=r"not \[5\] and \[5\]$"):
+            loss(student[0], teacher[0])
     with pytest.raises(ValueError, match="columns"):
         embedding_distance(student, teacher, "columns")
-    with pytest.raises(ValueError, match="temperature"):
+    with pytest.raises(ValueError, match="^temperature must be above 0$"):
         distillation_loss(student, teacher, 0)
-    with pytest.raises(ValueError, match="same two rows"):
+    with pytest.raises(ValueError, match="same two rows at least are needed, not 1 x 4 and 1 x 3$"):
         similarity_distillation_loss([student], [teacher[:3]], 0.1)
-    with pytest.raises(ValueError, match="same two rows"):
+    with pytest.raises(ValueError, match="not 2 x 2 and 1 x 4$"):
+        similarity_distillation_loss([student[:2], student[2:]], [teacher], 0.1)
+    with pytest.raises(ValueError, match="not 1 x 1 and 1 x 1$"):
         similarity_distillation_loss([student[:1]], [teacher[:1]], 0.1)

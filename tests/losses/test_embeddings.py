@@ -35,7 +35,7 @@ def loop_health(views):
     }
 
 
-@pytest.mark.parametrize("shape", [(2, 6, 4), (2, 3, 9), (3, 4, 5)])
+@pytest.mark.parametrize("shape", [(2, 6, 4), (2, 3, 9), (3, 4, 5), (2, 2, 3)])
 def test_measures_equal_their_definitions(shape):
     views = RANDOM.standard_normal(shape)
     assert health(*views) == pytest.approx(loop_health(list(views)), rel=1e-4)

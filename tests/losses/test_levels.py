@@ -6,7 +6,14 @@ import numpy as np
 import paddle
 import pytest
 
-from ppcds.losses import chance_level, info_nce_loss, lowest_level, nt_xent_loss, supcon_loss
+from ppcds.losses import (
+    chance_level,
+    contrast_levels,
+    info_nce_loss,
+    lowest_level,
+    nt_xent_loss,
+    supcon_loss,
+)
 
 
 def test_chance_is_the_loss_of_equal_embeddings():
@@ -45,5 +52,12 @@ def test_one_candidate_is_worth_0_and_none_is_refused():
     for level in (lambda: chance_level(0), lambda: lowest_level(0, 0.1)):
         with pytest.raises(ValueError, match="0 candidates"):
             level()
-    with pytest.raises(ValueError, match="temperature"):
+    with pytest.raises(ValueError, match="^temperature must be above 0$"):
         lowest_level(10, 0)
+
+
+def test_levels_are_noted_beside_their_loss_with_its_weight():
+    chance, lowest = chance_level(7), lowest_level(7, 0.5)
+    assert contrast_levels("moco", 7, 0.5) == {"moco_chance": chance, "moco_lowest": lowest}
+    halves = {"a_chance": pytest.approx(chance / 2), "a_lowest": pytest.approx(lowest / 2)}
+    assert contrast_levels("a", 7, 0.5, weight=0.5) == halves

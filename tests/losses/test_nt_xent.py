@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import paddle
@@ -137,18 +138,28 @@ def test_half_precision_is_computed_in_single(loss):
     assert float(ours) == pytest.approx(float(expected), rel=1e-5)
 
 
+def test_without_a_temperature_it_is_simclrs():
+    views = [paddle.to_tensor(FIRST), paddle.to_tensor(SECOND)]
+    assert float(nt_xent_loss(views)) == pytest.approx(all_loop(FIRST, SECOND, 0.1), rel=1e-6)
+
+
 def test_wrong_arguments_raise_value_errors():
     view = paddle.randn([4, 8])
     for views in ([view], [view, view, view], [view, view[:3]], [view[0], view[0]]):
-        with pytest.raises(ValueError, match="two views"):
+        shapes = str([list(given.shape) for given in views])
+        with pytest.raises(ValueError, match=f"two views of one shape .N, D., not {re.escape(shapes)}$"):
             nt_xent_loss(views)
     with pytest.raises(ValueError, match="some"):
         nt_xent_loss([view, view], negatives="some")
-    for wrong in ((view, view[:3], view), (view, view, view[:, :5])):
-        with pytest.raises(ValueError, match="queue"):
+    for wrong, shapes in (
+        ((view, view[:3], view), r"\[4, 8\], \[3, 8\] and \[4, 8\]"),
+        ((view, view, view[:, :5]), r"\[4, 8\], \[4, 8\] and \[4, 5\]"),
+        ((view[0], view[0], view[0]), r"\[8\], \[8\] and \[8\]"),
+    ):
+        with pytest.raises(ValueError, match=f"the queue .K, D., not {shapes}$"):
             info_nce_loss(*wrong, temperature=0.2)
     for negatives in ("all", "cross"):
-        with pytest.raises(ValueError, match="temperature"):
+        with pytest.raises(ValueError, match="^temperature must be above 0$"):
             nt_xent_loss([view, view], 0, negatives)
-    with pytest.raises(ValueError, match="temperature"):
+    with pytest.raises(ValueError, match="^temperature must be above 0$"):
         info_nce_loss(view, view, view, 0)

@@ -126,6 +126,16 @@ def test_anchors_without_a_positive_are_left_out_of_the_mean():
     assert float(ours) == pytest.approx(loop_loss([features[:, 0]], labels, 0.5), rel=1e-5)
 
 
+def test_a_mean_over_one_anchor_alone_is_its_loss():
+    features = unit_rows(np.random.default_rng(7), 4, 1, 8)
+    mask = np.zeros((4, 4), "float32")
+    mask[1, 2] = 1
+    similarity = features[:, 0] @ features[1, 0] / 0.5
+    expected = np.log(np.exp(similarity[[0, 2, 3]]).sum()) - similarity[2]
+    ours = SupConLoss(0.5, base_temperature=0.5)(paddle.to_tensor(features), mask=paddle.to_tensor(mask))
+    assert float(ours) == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("shape, labels", [([4, 1, 8], [0, 1, 2, 3]), ([1, 1, 8], [0]), ([3, 1, 8], None)])
 def test_without_any_positive_the_loss_is_0_and_the_backward_works(shape, labels):
     features = paddle.randn(shape)
@@ -152,7 +162,7 @@ def test_a_feature_that_is_not_a_number_is_not_hidden():
 
 def test_wrong_arguments_raise_value_errors():
     features, labels, mask = paddle.randn([4, 2, 8]), paddle.to_tensor([0, 1, 0, 1]), paddle.eye(4)
-    with pytest.raises(ValueError, match="not both"):
+    with pytest.raises(ValueError, match="^give labels or mask, not both$"):
         SupConLoss()(features, labels, mask)
     with pytest.raises(ValueError, match=r"\[N, V"):
         SupConLoss()(features[:, 0])
@@ -162,9 +172,10 @@ def test_wrong_arguments_raise_value_errors():
         SupConLoss()(features, mask=paddle.eye(3))
     with pytest.raises(ValueError, match="some"):
         SupConLoss(contrast_mode="some")
-    with pytest.raises(ValueError, match="temperature"):
-        SupConLoss(temperature=0.0)
-    with pytest.raises(ValueError, match="two rows"):
+    for temperatures in ({"temperature": 0.0}, {"base_temperature": 0.0}):
+        with pytest.raises(ValueError, match="^temperature and base_temperature must be above 0$"):
+            SupConLoss(**temperatures)
+    with pytest.raises(ValueError, match="^a contrastive loss needs two rows at least: two views, or two im"):
         supcon_loss([paddle.randn([1, 8])])
     with pytest.raises(ValueError, match="two rows"):
         supcon_loss([])

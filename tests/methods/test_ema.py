@@ -52,3 +52,11 @@ def test_tau_0_copies_every_bit_even_over_a_nan_and_tau_1_moves_none(arrays):
     online[0].weight.set_value(paddle.full([3, 4], float("inf")))
     ema_update(target, online, 1.0, buffers=True)
     assert {name: value.tobytes() for name, value in arrays(target).items()} == expected
+
+
+def test_a_single_layer_whose_names_have_no_dot_is_averaged_too():
+    online, target = nn.BatchNorm1D(2), nn.BatchNorm1D(2)
+    online.weight.set_value(paddle.to_tensor([3.0, 5.0]))
+    online._mean.set_value(paddle.to_tensor([8.0, 8.0]))
+    ema_update(target, online, 0.5, buffers=False)
+    assert target.weight.tolist() == [2.0, 3.0] and target._mean.tolist() == [0.0, 0.0]

@@ -1,10 +1,14 @@
+import random
+
 import numpy as np
 import paddle
 import pytest
+from paddle.vision.transforms import ColorJitter as TheirJitter
 from PIL import Image, ImageEnhance
 
 from ppcds.transforms import ColorJitter, RandomGrayscale
 from ppcds.transforms.color import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
+from ppcds.transforms.paddle_jitter import PaddleColorJitter
 
 
 def test_grey_is_the_weighted_sum_of_rgb_in_three_equal_channels(image):
@@ -96,3 +100,23 @@ def test_jitter_takes_its_parts_in_random_order(image):
 def test_jitter_refuses_impossible_ranges(options):
     with pytest.raises(ValueError, match="hue from 0 to 0.5"):
         ColorJitter(**options)
+
+
+@pytest.mark.parametrize("part", ["brightness", "contrast", "saturation", "hue"])
+def test_paddles_jitter_is_paddles_in_each_of_its_parts(image, part):
+    results = []
+    for jitter in (PaddleColorJitter(**{part: 0.4}), TheirJitter(**{part: 0.4})):
+        random.seed(0)
+        np.random.seed(0)
+        results.append(np.asarray(jitter(image)))
+    np.testing.assert_array_equal(*results)
+    assert (results[0] != image).any()
+    np.testing.assert_array_equal(PaddleColorJitter()(image), image)
+
+
+def test_paddles_jitter_is_repeated_by_its_number_and_another_number_is_another_change(image):
+    jitter = PaddleColorJitter(0.4, 0.4, 0.4, 0.1)
+    rows = jitter.parameters(np.array([[0.25], [0.26], [0.25 + 1e-6]]), *image.shape[:2]).tolist()
+    first, again, *others = (jitter.apply(image, row) for row in (rows[0], *rows))
+    np.testing.assert_array_equal(first, again)
+    assert all((first != other).any() for other in others)
