@@ -13,15 +13,18 @@ from ppcds.engine.plan import Step, plan_chain
 from ppcds.errors import UserError
 
 
-def add_recipe_options(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """Add -c NAME_OR_PATH, -o key=value (repeated) and --device."""
+def add_recipe_options(
+    parser: argparse.ArgumentParser, default: str | None = None, with_device: bool = True
+) -> None:
+    """Add -c NAME_OR_PATH, -o key=value (repeated) and --device, unless a tool has no choice of it."""
     said = f"default: {default}" if default else "default: recipe.yaml beside the weights"
     parser.add_argument("-c", "--recipe", default=default, metavar="NAME_OR_PATH", help=f"recipe ({said})")
     parser.add_argument(
         "-o", "--override", action="append", default=[], metavar="KEY=VALUE",
         help="change one key of the recipe, e.g. -o optim.learning_rate=0.05 (repeat for more)",
     )  # fmt: skip
-    parser.add_argument("--device", help="cpu, gpu or gpu:N (default: a GPU if Paddle sees one)")
+    if with_device:
+        parser.add_argument("--device", help="cpu, gpu or gpu:N (default: a GPU if Paddle sees one)")
 
 
 def add_chain_options(

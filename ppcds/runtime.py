@@ -17,13 +17,13 @@ from ppcds.errors import UserError
 _SET_HERE: dict[str, str] = {}  # what prepare_processor has put into the environment
 
 
-def prepare_processor(threads: int | None = None) -> None:
+def prepare_processor(threads: int | None = None, log_level: int = 1) -> None:
     """Set the processor's environment before Paddle is loaded; what the user has set stays.
 
     Paddle's CPU build takes a slow path of its matrix library on AMD processors, and one thread, unless
     MKL_DEBUG_CPU_TYPE and OMP_NUM_THREADS say otherwise. threads: all cores unless given, shared by the
-    ranks on this machine; a narrow network is faster with one. May be called again as long as Paddle is not
-    loaded.
+    ranks on this machine; a narrow network is faster with one. log_level: the least that Paddle's C++ code
+    tells of: 1 warnings, 2 errors. May be called again as long as Paddle is not loaded.
     """
     for noise in ("No ccache found", "When training, we now always track global mean and variance"):
         warnings.filterwarnings("ignore", message=noise)  # Paddle's, about nothing a user of ppcds can change
@@ -33,7 +33,7 @@ def prepare_processor(threads: int | None = None) -> None:
     processes = int(os.environ.get("PADDLE_LOCAL_SIZE", 1))
     wanted = {
         "OMP_NUM_THREADS": str(threads or max(1, available_cores() // processes)),
-        "GLOG_minloglevel": "1",  # of Paddle's C++ code: warnings and errors
+        "GLOG_minloglevel": str(log_level),
     }
     if "AMD" in processor_name():
         wanted["MKL_DEBUG_CPU_TYPE"] = "5"

@@ -35,6 +35,11 @@ class Curves:
         """An image [H, W, 3] uint8."""
         self._try(lambda: self.writer.add_image(tag, image, step=0, dataformats="HWC"))
 
+    def embeddings(self, tag: str, rows: np.ndarray, labels: dict[str, list[str]]) -> None:
+        """Rows [N, D] for the high-dimensional view, and what can be shown beside them: {name: [N]}."""
+        texts, names = list(labels.values()), list(labels)
+        self._try(lambda: self.writer.add_embeddings(tag, rows.tolist(), texts, names))
+
     def settle(self) -> None:
         """Wait until everything is in the file: a kill after the next checkpoint is not to leave a gap."""
         self._try(self._flush)

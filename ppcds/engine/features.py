@@ -41,6 +41,15 @@ def extract_features(
     head_layer: so many layers of an Encoder's projection head the features pass through first.
     Raises UserError if a feature is not finite, or if there are fewer layers.
     """
+    found, labels = outputs_of(network, feature_function(network, head_layer), batches, check)
+    require_finite_features(found)
+    return found, labels
+
+
+def feature_function(
+    network: paddle.nn.Layer, head_layer: int = 0
+) -> Callable[[paddle.Tensor], paddle.Tensor]:
+    """The function images [N, 3, H, W] -> features [N, D] that extract_features applies, and its errors."""
     if head_layer and not isinstance(network, Encoder):
         raise UserError(f"head layer {head_layer}: only an encoder has one, and this is a classifier: use 0")
     layers = len(network.projection.layers) if head_layer else 0
@@ -53,10 +62,13 @@ def extract_features(
         features = network(images)
         return network.projection(features, num_layers=head_layer) if head_layer else features
 
-    found, labels = outputs_of(network, features_of, batches, check)
+    return features_of
+
+
+def require_finite_features(found: np.ndarray) -> None:
+    """Raise UserError if a feature is a NaN or infinite."""
     if not np.isfinite(found).all():
         raise UserError("the network's features are not finite: train again with a lower optim.learning_rate")
-    return found, labels
 
 
 def outputs_of(

@@ -60,8 +60,21 @@ def predict_files(
 ) -> Iterator[Prediction]:
     """The `top` classes of each file, in the order given; only one batch of images is held at a time.
 
-    network: images -> logits, in evaluation mode.  Images are resized and shown as the recipe says for
-    evaluation.  skip: called with what is wrong with a file that cannot be read; it gets no prediction.
+    network: images -> logits, in evaluation mode.  skip: called with what is wrong with a file that cannot
+    be read; it gets no prediction.
+    """
+    for readable, images in read_batches(files, recipe, skip):
+        for file, row in zip(readable, _probabilities(network, images)):
+            best = np.argsort(-row, kind="stable")[:top]
+            yield Prediction(printable(file), [(classes[i], float(row[i])) for i in best])
+
+
+def read_batches(
+    files: Iterable[str], recipe: Recipe, skip: Callable[[UserError], None]
+) -> Iterator[tuple[list[str], np.ndarray]]:
+    """(n files, their images [n, 3, H, W]) a batch, resized and shown as the recipe says for evaluation.
+
+    Files that cannot be read are not in it: skip is called with what is wrong.
     """
     view = build_view(recipe.views.eval, "views.eval")
     height_width = tuple(recipe.data.size)
@@ -85,15 +98,13 @@ def predict_files(
                     images.append(image)
                     readable.append(file)
             if images:
-                for file, row in zip(readable, _probabilities(network, images)):
-                    best = np.argsort(-row, kind="stable")[:top]
-                    yield Prediction(_printable(file), [(classes[i], float(row[i])) for i in best])
+                yield readable, np.stack(images)
 
 
-def _probabilities(network: paddle.nn.Layer, images: list[np.ndarray]) -> np.ndarray:
-    """Images [3, H, W] -> [N, classes]."""
+def _probabilities(network: paddle.nn.Layer, images: np.ndarray) -> np.ndarray:
+    """Images [N, 3, H, W] -> [N, classes]."""
     with paddle.no_grad():
-        return F.softmax(network(paddle.to_tensor(np.stack(images))), axis=1).numpy()
+        return F.softmax(network(paddle.to_tensor(images)), axis=1).numpy()
 
 
 def write_table(predictions: Iterable[Prediction], stream: TextIO, file_width: int) -> None:
@@ -140,6 +151,6 @@ def open_output(path: str | None) -> Iterator[TextIO]:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _printable(file: str) -> str:
+def printable(file: str) -> str:
     """A name that is not in UTF-8, as old archives leave them, with its odd bytes as escapes."""
     return file.encode("utf-8", "backslashreplace").decode("utf-8")
