@@ -10,6 +10,7 @@ EXTRAS = {
     "demo": ["ale-py>=0.10,!=0.11.*"],  # 0.11 cannot be imported without gymnasium, which it does not require
     "test": ["pytest>=7.4", "pytest-xdist>=3.3", "hypothesis>=6.80", "ruff>=0.4"],
     "export": ["paddle2onnx>=1.2", "onnxruntime>=1.15"],
+    "report": ["altair>=5.5", "vl-convert-python>=1.8", "jinja2>=3.1"],
     "notebooks": ["nbformat>=5.7", "nbclient>=0.8", "ipykernel>=6.20"],
 }
 
@@ -22,7 +23,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.9",
     packages=find_packages(include=["ppcds", "ppcds.*"]),
-    package_data={"ppcds": ["recipes/*.yaml"]},
+    package_data={"ppcds": ["recipes/*.yaml", "report/page/templates/*"]},
     install_requires=[
         "numpy>=1.22",
         "pandas>=1.5",

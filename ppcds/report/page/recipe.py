@@ -1,0 +1,57 @@
+"""What was set, the unusual first, and what it ran on."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib import metadata
+
+import paddle
+import yaml
+
+from ppcds.config import RECIPES, Recipe, load_recipe
+from ppcds.engine.recipe_changes import changes
+from ppcds.errors import UserError
+from ppcds.methods.build import complete_options
+
+FILLED_IN = {"data.classes", "run.output_dir"}  # by every run
+LONGEST = 160  # characters of a value; the whole recipe is below
+
+
+def describe_recipe(recipe: Recipe) -> dict:
+    """nearest: the shipped recipe with the fewest other values.  changed: (key, its value there, here).
+
+    text: the whole recipe as YAML, as a run would save it today.
+    """
+    recipe = completed(recipe)
+    nearest, found = "", None
+    for file in sorted(RECIPES.glob("*.yaml")):
+        try:
+            shipped = completed(load_recipe(file.stem))
+        except UserError:  # of those that name a teacher to be trained first, which this file does not read
+            continue
+        other = {key: pair for key, pair in changes(shipped, recipe).items() if key not in FILLED_IN}
+        if found is None or len(other) < len(found):
+            nearest, found = file.stem, other
+    changed = [(key, _shown(before), _shown(now)) for key, (before, now) in (found or {}).items()]
+    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return {"nearest": nearest, "changed": changed, "text": text}
+
+
+def completed(recipe: Recipe) -> Recipe:
+    """A copy with the defaults of the method's options: recipes of earlier versions lack newer keys."""
+    recipe = recipe.model_copy(deep=True)
+    complete_options(recipe)
+    return recipe
+
+
+def versions() -> str:
+    """What the report was made with."""
+    names = ["ppcds", "numpy", "scikit-learn", "altair"]
+    found = [f"Python {platform.python_version()}", f"Paddle {paddle.__version__}"]
+    return ", ".join(found + [f"{name} {metadata.version(name)}" for name in names])
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
