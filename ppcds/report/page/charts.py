@@ -61,7 +61,9 @@ def line_chart(
     names = list(series or table["series"].unique())
     colour = alt.Color("series:N", sort=names, scale=alt.Scale(domain=names)) if len(names) > 1 else None
     encoding = {
-        "x": alt.X(f"{x}:Q", title=x_title, axis=alt.Axis(tickMinStep=1), scale=alt.Scale(zero=False)),
+        "x": alt.X(
+            f"{x}:Q", title=x_title, axis=alt.Axis(tickMinStep=1), scale=alt.Scale(zero=False, nice=False)
+        ),
         "y": alt.Y("value:Q", title=y_title, scale=alt.Scale(zero=False)),
         "tooltip": [
             alt.Tooltip("series:N", title="line"),

@@ -55,10 +55,10 @@ def most_confused(confusion: pd.DataFrame, count: int) -> list[dict]:
 
 
 def confusion_chart(metrics: ClassificationMetrics) -> Chart:
-    """A cell a pair of classes, as dark as its share of the true class's images is large."""
+    """A cell a pair of classes, as strong as its share of the true class's images is large."""
     confusion = metrics.confusion
     caption = (
-        "A row a true class; a cell is as dark as its share of the row's images, so the diagonal is recall."
+        "A row a true class; the stronger a cell, the larger its share of the row: the diagonal is recall."
     )
     if len(confusion) > MOST_CLASSES:
         counts = confusion.to_numpy()
@@ -73,9 +73,10 @@ def confusion_chart(metrics: ClassificationMetrics) -> Chart:
         for (i, j), n in np.ndenumerate(confusion.to_numpy())
         if n
     ]
+    turned = alt.Axis(labelAngle=-45)
     base = alt.Chart(pd.DataFrame(cells, columns=["true", "predicted", "images", "share"])).encode(
-        x=alt.X("predicted:N", sort=names, title="predicted class", scale=alt.Scale(domain=names)),
-        y=alt.Y("true:N", sort=names, title="true class", scale=alt.Scale(domain=names)),
+        x=alt.X("predicted:N", title="predicted class", scale=alt.Scale(domain=names), axis=turned),
+        y=alt.Y("true:N", title="true class", scale=alt.Scale(domain=names)),
         tooltip=[
             alt.Tooltip("true:N", title="true class"),
             alt.Tooltip("predicted:N", title="predicted class"),
@@ -90,9 +91,7 @@ def confusion_chart(metrics: ClassificationMetrics) -> Chart:
     few = len(names) <= MOST_WITH_COUNTS
     drawn = alt.layer(cell, _counts(base)) if few else cell
     height = (CELL if few else 12) * len(names) + BORDER
-    return Chart(
-        "Confusion matrix (images)", as_spec(drawn.configure_axisX(labelAngle=-45), height), caption, True
-    )
+    return Chart("Confusion matrix (images)", as_spec(drawn, height), caption, True)
 
 
 def _counts(base: alt.Chart) -> alt.Chart:

@@ -10,21 +10,25 @@ from ppcds.report.run_record import RunRecord
 MOST_POINTS = 600  # of a line: more are not seen, and make the file large
 SHARES = ("accuracy", "share")  # names with these are shares, from 0 to 1
 WITHOUT_UNIT = "no unit"
+RATE = f"learning rate ({WITHOUT_UNIT})"
 
 
 def curve_charts(run: RunRecord) -> list[Chart]:
     """By epoch from metrics.csv, and by step from VisualDL where there are records."""
     metrics = run.metrics
-    losses = [name for name in metrics if name.startswith("train_") and name != "train_accuracy"]
+    losses = parts_of([name for name in metrics if name.startswith("train_") and name != "train_accuracy"])
     accuracies = [name for name in metrics if "accuracy" in name and not name.startswith("noted_")]
     charts = []
     weighted = "Means of an epoch, weighted as they are summed: the parts add up to train loss."
+    if len(losses) == 1:
+        weighted = f"Means of an epoch; the {plain(losses[0])} is all of the loss."
     if "eval_loss" in metrics:
         weighted += " Eval loss is the cross entropy on the validation images, whatever is trained with."
     charts += _by_epoch(metrics, "Loss and its parts", [*losses, "eval_loss"], "loss (nats)", weighted)
     measured = "Share of images whose class is found, on validation images and as many training images."
     charts += _by_epoch(metrics, "Accuracy", accuracies, "accuracy (share of images)", measured)
-    charts += _by_epoch(metrics, "Learning rate", ["learning_rate"], "learning rate (no unit)", form=".3~g")
+    if "train/learning_rate" not in run.scalars:
+        charts += _by_epoch(metrics, "Learning rate", ["learning_rate"], RATE, form=".3~g")
     for title, tags, unit, form in _by_step_titles(run):
         charts += _by_step(run, title, tags, unit, form)
     charts += _noted(metrics)
@@ -34,8 +38,9 @@ def curve_charts(run: RunRecord) -> list[Chart]:
 def _by_step_titles(run: RunRecord) -> list[tuple[str, list[str], str, str]]:
     told = [tag for tag in run.scalars if tag.startswith("train/")]
     apart = ("train/learning_rate", "train/images_per_second", "train/accuracy")
-    losses = [tag for tag in told if tag not in apart]
+    losses = parts_of([tag for tag in told if tag not in apart])
     return [
+        ("Learning rate", ["train/learning_rate"], RATE, ".3~g"),
         ("Loss within epochs", losses, "loss of a batch (nats)", ".4f"),
         ("Speed", ["train/images_per_second"], "images per second", ".1f"),
     ]
@@ -96,6 +101,12 @@ def _thinned(table: pd.DataFrame) -> pd.DataFrame:
             part = part.iloc[places]
         parts.append(part)
     return pd.concat(parts)
+
+
+def parts_of(losses: list[str]) -> list[str]:
+    """Without the sum if it has one part alone: their lines would hide each other."""
+    parts = [name for name in losses if name not in ("train_loss", "train/loss")]
+    return parts if len(parts) == 1 else losses
 
 
 def plain(name: str) -> str:

@@ -11,7 +11,6 @@ import yaml
 
 from ppcds.config import RECIPES, Recipe, load_recipe
 from ppcds.engine.recipe_changes import changes
-from ppcds.errors import UserError
 from ppcds.methods.build import complete_options
 
 FILLED_IN = {"data.classes", "run.output_dir"}  # by every run
@@ -19,22 +18,26 @@ LONGEST = 160  # characters of a value; the whole recipe is below
 
 
 def describe_recipe(recipe: Recipe) -> dict:
-    """nearest: the shipped recipe with the fewest other values.  changed: (key, its value there, here).
+    """nearest: the shipped recipe with the fewest other values.  changed: (key, its value there, here), names
+    of methods and the like first; "" where there is no such key there.
 
     text: the whole recipe as YAML, as a run would save it today.
     """
     recipe = completed(recipe)
+    here = recipe.model_dump(mode="json")
     nearest, found = "", None
     for file in sorted(RECIPES.glob("*.yaml")):
-        try:
-            shipped = completed(load_recipe(file.stem))
-        except UserError:  # of those that name a teacher to be trained first, which this file does not read
-            continue
+        shipped = completed(load_recipe(file.stem))
         other = {key: pair for key, pair in changes(shipped, recipe).items() if key not in FILLED_IN}
         if found is None or len(other) < len(found):
             nearest, found = file.stem, other
-    changed = [(key, _shown(before), _shown(now)) for key, (before, now) in (found or {}).items()]
-    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    there = completed(load_recipe(nearest)).model_dump(mode="json")
+    changed = [
+        (key, _shown(before) if _has(there, key) else "", _shown(now))
+        for key, (before, now) in sorted(found.items(), key=lambda pair: not pair[0].endswith(".name"))
+        if _has(here, key)  # and no option of another method
+    ]
+    text = yaml.safe_dump(here, sort_keys=False, allow_unicode=True)
     return {"nearest": nearest, "changed": changed, "text": text}
 
 
@@ -50,6 +53,15 @@ def versions() -> str:
     names = ["ppcds", "numpy", "scikit-learn", "altair"]
     found = [f"Python {platform.python_version()}", f"Paddle {paddle.__version__}"]
     return ", ".join(found + [f"{name} {metadata.version(name)}" for name in names])
+
+
+def _has(values: dict, key: str) -> bool:
+    """Whether a dumped recipe has a dotted key."""
+    for part in key.split("."):
+        if not isinstance(values, dict) or part not in values:
+            return False
+        values = values[part]
+    return True
 
 
 def _shown(value: object) -> str:
