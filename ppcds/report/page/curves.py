@@ -25,9 +25,10 @@ def curve_charts(run: RunRecord) -> list[Chart]:
     if "eval_loss" in metrics:
         weighted += " Eval loss is the cross entropy on the validation images, whatever is trained with."
     charts += _by_epoch(metrics, "Loss and its parts", [*losses, "eval_loss"], "loss (nats)", weighted)
-    measured = "Share of images whose class is found, on validation images and as many training images."
+    measured = "Share of the validation images whose class is found"
+    measured += ", and of as many training images." if "train_accuracy" in metrics else "."
     charts += _by_epoch(metrics, "Accuracy", accuracies, "accuracy (share of images)", measured)
-    if "train/learning_rate" not in run.scalars:
+    if "train/learning_rate" not in run.scalars or first_step(run) > run.recipe.run.log_steps:
         charts += _by_epoch(metrics, "Learning rate", ["learning_rate"], RATE, form=".3~g")
     for title, tags, unit, form in _by_step_titles(run):
         charts += _by_step(run, title, tags, unit, form)
@@ -39,11 +40,19 @@ def _by_step_titles(run: RunRecord) -> list[tuple[str, list[str], str, str]]:
     told = [tag for tag in run.scalars if tag.startswith("train/")]
     apart = ("train/learning_rate", "train/images_per_second", "train/accuracy")
     losses = parts_of([tag for tag in told if tag not in apart])
-    return [
-        ("Learning rate", ["train/learning_rate"], RATE, ".3~g"),
+    shown = [
         ("Loss within epochs", losses, "loss of a batch (nats)", ".4f"),
         ("Speed", ["train/images_per_second"], "images per second", ".1f"),
     ]
+    if first_step(run) > run.recipe.run.log_steps:  # of the rate metrics.csv has all
+        return shown
+    return [("Learning rate", ["train/learning_rate"], RATE, ".3~g"), *shown]
+
+
+def first_step(run: RunRecord) -> int:
+    """The first step that VisualDL has a record of, 0 if of none."""
+    steps = [table["step"].iloc[0] for tag, table in run.scalars.items() if tag.startswith("train/")]
+    return int(min(steps, default=0))
 
 
 def _by_epoch(
@@ -55,7 +64,7 @@ def _by_epoch(
     table = metrics.melt("epoch", names, "series", "value")
     table["series"] = table["series"].map(plain)
     spec = line_chart(_thinned(table), "epoch", "epoch", unit, [plain(name) for name in names], form)
-    return [Chart(title, spec, caption)]
+    return [Chart(title, spec, _named(names, f"{title} {unit}", caption))]
 
 
 def _by_step(run: RunRecord, title: str, tags: list[str], unit: str, form: str) -> list[Chart]:
@@ -63,13 +72,21 @@ def _by_step(run: RunRecord, title: str, tags: list[str], unit: str, form: str) 
     if not tables:
         return []
     caption = f"VisualDL's records, every {run.recipe.run.log_steps} steps."
+    if first_step(run) > run.recipe.run.log_steps:
+        caption += f" Those before step {first_step(run):,} are missing."
     longest = max(map(len, tables))
     if longest > MOST_POINTS:
         caption += f" {MOST_POINTS} of {longest:,} points are drawn, equally far apart."
     table = _thinned(pd.concat(tables))
-    return [
-        Chart(title, line_chart(table, "step", "step", unit, [plain(tag) for tag in tags], form), caption)
-    ]
+    spec = line_chart(table, "step", "step", unit, [plain(tag) for tag in tags], form)
+    return [Chart(title, spec, _named(tags, f"{title} {unit}", caption))]
+
+
+def _named(names: list[str], told: str, caption: str) -> str:
+    """The caption, with the name of a single line if title and unit, `told`, do not tell it."""
+    if len(names) > 1 or plain(names[0]) in told.lower():
+        return caption
+    return f"The line: {plain(names[0])}. {caption}"
 
 
 def _noted(metrics: pd.DataFrame) -> list[Chart]:

@@ -74,6 +74,21 @@ def test_steps_are_drawn_where_visualdl_has_recorded_them():
     assert "Loss within epochs" in charts and "every 20 steps" in charts["Speed"].caption
 
 
+def test_records_that_begin_late_are_told_of_and_leave_the_rate_to_the_epochs():
+    late = run(METRICS, {"train/images_per_second": [50.0, 60.0], "train/learning_rate": [0.1, 0.1]})
+    for table in late.scalars.values():
+        table["step"] += 1950
+    charts = {chart.title: chart for chart in curve_charts(late)}
+    assert "Those before step 1,950 are missing" in charts["Speed"].caption
+    assert lines(charts["Learning rate"]) == {"learning rate": [0.1, 0.1, 0.01]}
+
+
+def test_a_single_line_is_named_where_the_title_does_not_tell_it():
+    charts = {chart.title: chart for chart in curve_charts(run(METRICS))}
+    assert charts["Shares noted"].caption.startswith("The line: share with classmate.")
+    assert charts["Learning rate"].caption == ""
+
+
 def test_long_lines_are_thinned_and_keep_their_ends():
     values = [float(i) for i in range(50_001)]
     (*_, chart) = curve_charts(run({}, {"train/images_per_second": values}))
