@@ -25,6 +25,9 @@ def curve_charts(run: RunRecord) -> list[Chart]:
     if "eval_loss" in metrics:
         weighted += " Eval loss is the cross entropy on the validation images, whatever is trained with."
     charts += _by_epoch(metrics, "Loss and its parts", [*losses, "eval_loss"], "loss (nats)", weighted)
+    others = [name for name in losses if name not in ("train_loss", "train_cross_entropy")]
+    if 1 < len(others) < len(losses):  # several small ones, whose lines the large ones press together
+        charts += _by_epoch(metrics, "The parts beside cross entropy", others, "loss (nats)")
     measured = "Share of the validation images whose class is found"
     measured += ", and of as many training images." if "train_accuracy" in metrics else "."
     charts += _by_epoch(metrics, "Accuracy", accuracies, "accuracy (share of images)", measured)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Iterator
 from importlib import metadata
 
 import paddle
@@ -14,6 +15,7 @@ from ppcds.engine.recipe_changes import changes
 from ppcds.methods.build import complete_options
 
 FILLED_IN = {"data.classes", "run.output_dir"}  # by every run
+ABSENT = object()
 LONGEST = 160  # characters of a value; the whole recipe is below
 
 
@@ -32,11 +34,11 @@ def describe_recipe(recipe: Recipe) -> dict:
         if found is None or len(other) < len(found):
             nearest, found = file.stem, other
     there = completed(load_recipe(nearest)).model_dump(mode="json")
-    changed = [
-        (key, _shown(before) if _has(there, key) else "", _shown(now))
-        for key, (before, now) in sorted(found.items(), key=lambda pair: not pair[0].endswith(".name"))
-        if _has(here, key)  # and no option of another method
-    ]
+    changed = []
+    for key, (before, now) in sorted(found.items(), key=lambda pair: not pair[0].endswith(".name")):
+        if _has(here, key):  # and is no option of another method
+            for part in _parts(key, before if _has(there, key) else ABSENT, now):
+                changed.append((part[0], *map(_shown, part[1:])))
     text = yaml.safe_dump(here, sort_keys=False, allow_unicode=True)
     return {"nearest": nearest, "changed": changed, "text": text}
 
@@ -64,6 +66,28 @@ def _has(values: dict, key: str) -> bool:
     return True
 
 
+def _parts(key: str, before: object, now: object) -> Iterator[tuple[str, object, object]]:
+    """Where two values differ: lists of as many transforms, and their options, one by one."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        pairs = [
+            (f"{key}.{name}", before.get(name, ABSENT), now.get(name, ABSENT)) for name in {**before, **now}
+        ]
+    elif _nested(before) and _nested(now) and len(before) == len(now):
+        pairs = [(f"{key}[{i}]", *pair) for i, pair in enumerate(zip(before, now))]
+    else:
+        pairs = []
+        yield key, before, now
+    for pair in pairs:
+        if pair[1] != pair[2]:
+            yield from _parts(*pair)
+
+
+def _nested(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(item, (list, dict)) for item in value)
+
+
 def _shown(value: object) -> str:
+    if value is ABSENT:
+        return ""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -74,6 +74,14 @@ def test_steps_are_drawn_where_visualdl_has_recorded_them():
     assert "Loss within epochs" in charts and "every 20 steps" in charts["Speed"].caption
 
 
+def test_small_parts_of_the_loss_have_a_chart_of_their_own_scale():
+    stages = {f"train_contrastive_stage{i}": [0.5, 0.5, 0.4] for i in (3, 4)}
+    charts = {chart.title: chart for chart in curve_charts(run({**METRICS, **stages}))}
+    apart = lines(charts["The parts beside cross entropy"])
+    assert set(apart) == {"contrastive stage3", "contrastive stage4"}
+    assert "The parts beside cross entropy" not in {chart.title for chart in curve_charts(run(METRICS))}
+
+
 def test_records_that_begin_late_are_told_of_and_leave_the_rate_to_the_epochs():
     late = run(METRICS, {"train/images_per_second": [50.0, 60.0], "train/learning_rate": [0.1, 0.1]})
     for table in late.scalars.values():
