@@ -13,6 +13,7 @@ EXTRAS = {
     "report": ["altair>=5.5", "vl-convert-python>=1.8", "jinja2>=3.1"],
     "notebooks": ["nbformat>=5.7", "nbclient>=0.8", "ipykernel>=6.20"],
 }
+EXTRAS["test"] += EXTRAS["report"]
 
 setup(
     name="ppcds",
