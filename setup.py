@@ -10,7 +10,7 @@ EXTRAS = {
     "demo": ["ale-py>=0.10,!=0.11.*"],  # 0.11 cannot be imported without gymnasium, which it does not require
     "test": ["pytest>=7.4", "pytest-xdist>=3.3", "hypothesis>=6.80", "ruff>=0.4"],
     "export": ["paddle2onnx>=1.2", "onnxruntime>=1.15"],
-    "report": ["altair>=5.5", "vl-convert-python>=1.8", "jinja2>=3.1"],
+    "report": ["altair>=6.0", "vl-convert-python>=1.9", "jinja2>=3.1"],
     "notebooks": ["nbformat>=5.7", "nbclient>=0.8", "ipykernel>=6.20"],
 }
 EXTRAS["test"] += EXTRAS["report"]

@@ -17,9 +17,8 @@ from ppcds.report.page.charts import Chart, line_chart
 from ppcds.report.page.recipe import completed
 from ppcds.report.run_record import RunRecord
 
-SAME_BUT_SEED = {*MAY_CHANGE, "run.seed", "data.classes"} - {
-    "data.root"
-}  # what runs of a group may differ in
+# What runs of a group may differ in.
+SAME_BUT_SEED = {*MAY_CHANGE, "run.seed", "data.classes"} - {"data.root"}
 
 
 @dataclasses.dataclass(frozen=True)
