@@ -12,17 +12,15 @@ EXTRAS = {
         "pytest>=7.4",
         "pytest-xdist>=3.3",
         "hypothesis>=6.80",
-        "imagehash>=4.3",
         "coverage>=7.10",
         "ruff>=0.4",
     ],
-    "report": ["imagehash>=4.3"],
+    "report": ["altair>=6.0", "vl-convert-python>=1.9", "jinja2>=3.1", "imagehash>=4.3"],
     # 2 takes Paddle 3, 1 takes Paddle 2; the onnx it requires has no wheel for 3.13
     "export": ["paddle2onnx>=1.3; python_version<'3.13'", "onnxruntime>=1.15"],
     "notebooks": ["nbformat>=5.7", "nbclient>=0.8", "ipykernel>=6.20"],
 }
-
-EXTRAS["test"] += EXTRAS["export"]
+EXTRAS["test"] += EXTRAS["report"] + EXTRAS["export"]
 
 setup(
     name="ppcds",
@@ -33,7 +31,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.9",
     packages=find_packages(include=["ppcds", "ppcds.*"]),
-    package_data={"ppcds": ["recipes/*.yaml"]},
+    package_data={"ppcds": ["recipes/*.yaml", "report/page/templates/*"]},
     install_requires=[
         "numpy>=1.22",
         "pandas>=1.5",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -77,6 +78,13 @@ def recipe_of_weights(recipe: str | None, weights: str, overrides: list[str]) ->
     if recipe is None and not beside.is_file():
         raise UserError(f"no recipe.yaml beside {weights}: name the recipe it was trained with (-c)")
     return load_recipe(recipe or str(beside), overrides)
+
+
+def require_packages(extra: str, *packages: str) -> None:
+    """Raise UserError, with the extra that brings them, unless these packages can be imported."""
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        raise UserError(f'this needs {" and ".join(missing)}: pip install -e ".[{extra}]"')
 
 
 def run(main: Callable[[], int | None]) -> None:

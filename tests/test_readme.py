@@ -12,6 +12,7 @@ from ppcds import cli, config, runtime
 from ppcds.config import RECIPES, load_recipe
 from ppcds.engine import plan
 from ppcds.methods.build import build_method, complete_options
+from ppcds.report import run_record
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -65,12 +66,13 @@ class Understood(Exception):
 @pytest.mark.parametrize("command", OTHERS)
 def test_the_other_commands_are_understood_by_their_tools(command, tmp_path, monkeypatch):
     _, tool, *words = shlex.split(command, comments=True)
-    for name in re.findall(r"output/(\w+)/\w+\.pdparams", command):  # weights of a run of that recipe
+    for name in re.findall(r"output/(\w+)(?:/\w+\.pdparams|$)", command):  # a run of that recipe
         folder = tmp_path / "output" / name
         folder.mkdir(parents=True)
         load_recipe(ELSEWHERE.get(name, name)).save(folder / "recipe.yaml")
         for weights in ("best_model", "last_model"):
             (folder / f"{weights}.pdparams").touch()
+        (folder / "metrics.csv").write_text("epoch,eval_accuracy\n1,0.5\n")
     loaded = []
 
     def load_and_check(*arguments):
@@ -81,7 +83,7 @@ def test_the_other_commands_are_understood_by_their_tools(command, tmp_path, mon
     def stop(*_):
         raise Understood
 
-    for module in (cli, config, plan):
+    for module in (cli, config, plan, run_record):
         monkeypatch.setattr(module, "load_recipe", load_and_check)
     for step in ("prepare_processor", "choose_device", "load_paddle"):
         monkeypatch.setattr(runtime, step, stop)

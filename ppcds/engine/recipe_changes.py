@@ -25,20 +25,26 @@ MAY_CHANGE = {  # what no weight depends on, if the images themselves are the sa
 }
 
 
-def require_allowed(
-    path: Path, before: Recipe, now: Recipe, allowed: Collection[str] = ()
-) -> dict[str, tuple[Any, Any]]:
+def changes(before: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
     """{dotted key: its value before and now} of what differs; null where a recipe has no such key.
 
     Of a mapping that both recipes have, the keys in it; of one that only one of them has, all of it.
-    Raises UserError unless that makes no difference, or is named by `allowed` (--allow-change).
+    """
+    pairs = _pairs(before.model_dump(mode="json"), now.model_dump(mode="json"))
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1] and not _both_mappings(pair)}
+
+
+def require_allowed(
+    path: Path, before: Recipe, now: Recipe, allowed: Collection[str] = ()
+) -> dict[str, tuple[Any, Any]]:
+    """What `changes` tells; UserError unless that makes no difference or is `allowed` (--allow-change).
+
     path: of the checkpoint, for the message.  A key of `allowed` that does not exist is an error too; one
     that has not changed is none: the same command may go on with a run twice.
     """
-    pairs = _pairs(before.model_dump(mode="json"), now.model_dump(mode="json"))
-    for key in sorted(set(allowed) - set(pairs)):
-        raise UserError(f"--allow-change {key}: there is no such key{did_you_mean(key, pairs)}")
-    found = {key: pair for key, pair in pairs.items() if pair[0] != pair[1] and not _both_mappings(pair)}
+    found, known = changes(before, now), _pairs(before.model_dump(mode="json"), now.model_dump(mode="json"))
+    for key in sorted(set(allowed) - set(known)):
+        raise UserError(f"--allow-change {key}: there is no such key{did_you_mean(key, known)}")
     refused = [key for key in found if key not in {*allowed, *MAY_CHANGE, *_of_no_effect(now)}]
     if refused:
         said = ", ".join(f"{key} ({_change(*found[key])})" for key in refused)
