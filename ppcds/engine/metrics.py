@@ -76,7 +76,7 @@ def measure_classification(
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, ranked[:, 0], labels=ids, zero_division=0
     )
-    columns = {"precision": precision, "recall": recall, "f1": f1, "support": support}
+    columns = {"precision": precision, "recall": recall, "f1": f1, "support": support.astype(np.int64)}
     return ClassificationMetrics(
         accuracies,
         pd.DataFrame(columns, index=list(classes)),
