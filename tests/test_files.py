@@ -47,6 +47,27 @@ def test_a_lack_of_room_is_told_with_what_is_needed_and_free(free, code):
     assert str(told(error, size=1000)) == "cannot write run/latest: No room (1,000 bytes are needed)"
 
 
+def test_the_room_is_that_of_the_files_own_disk(monkeypatch):
+    disks = {"run": SimpleNamespace(free=5), ".": SimpleNamespace(free=7)}
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: disks[str(folder)])
+    assert "5 bytes are free in run)" in str(told(OSError(errno.ENOSPC, "No room"), size=9))
+
+
+@pytest.mark.parametrize("code", [errno.EXDEV, errno.EPERM])
+def test_where_a_file_has_one_name_only_it_is_copied(tmp_path, monkeypatch, code):
+    (tmp_path / "latest").write_bytes(b"content")
+
+    def refuse(*_):
+        raise OSError(code, "no second name")
+
+    monkeypatch.setattr(os, "link", refuse)
+    link_whole(tmp_path / "latest", tmp_path / "kept")
+    assert (tmp_path / "kept").read_bytes() == (tmp_path / "latest").read_bytes() == b"content"
+    assert sorted(os.listdir(tmp_path)) == ["kept", "latest"]
+    (tmp_path / "latest").write_bytes(b"later")
+    assert (tmp_path / "kept").read_bytes() == b"content"
+
+
 def test_another_error_of_the_system_names_the_file_and_its_reason():
     found = told(PermissionError(errno.EACCES, "Permission denied", "elsewhere"), size=3)
     assert str(found) == "cannot write run/latest: Permission denied"

@@ -225,6 +225,37 @@ def test_weights_of_another_network_are_refused_and_nothing_changes(change, comp
     assert_same(arrays_of(layer), before)
 
 
+def test_names_out_of_a_file_are_shown_in_one_line_of_modest_length():
+    layer = small_network()
+    for name, shown in (
+        ("a\nb", "'a\\nb'"),
+        ("x" * 99, "x" * 99),
+        ("y" * 100, repr("y" * 100)),
+        ("z" * 500, repr("z" * 100)),
+    ):
+        with pytest.raises(UserError) as caught:
+            set_weights(layer, {**arrays_of(layer), name: np.ones(1)}, "a.pdparams")
+        assert str(caught.value) == f"a.pdparams: weights of another network: 1 unknown ({shown})"
+
+
+def test_numbers_are_brought_to_the_layers_type_and_must_be_finite_in_it(recwarn):
+    layer = small_network()
+    before = arrays_of(layer)
+    wide = {
+        name: value.astype("float64") + 1 / 3 for name, value in before.items() if value.dtype.kind == "f"
+    }
+    set_weights(layer, {**before, **wide}, "a.pdparams")
+    for name, value in arrays_of(layer).items():
+        assert value.dtype == before[name].dtype and value.shape == before[name].shape
+    assert_same(
+        arrays_of(layer), {**before, **{name: value.astype("float32") for name, value in wide.items()}}
+    )
+    wide["0.weight"][0, 0] = 1e300
+    with pytest.raises(UserError, match="^a.pdparams: 0.weight holds numbers that are not finite"):
+        set_weights(layer, {**before, **wide}, "a.pdparams")
+    assert not [warning for warning in recwarn if "overflow" in str(warning.message)]
+
+
 def test_reading_weights_does_not_load_paddle():
     code = "import sys, ppcds.weights; sys.exit('paddle' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -22,7 +22,10 @@ def test_packed_images_may_come_and_go_since_their_pixels_are_the_same(teacher_r
 
 def test_another_decoding_is_another_run(teacher_run):
     recipe = load_recipe(str(teacher_run / "recipe.yaml"), ["data.decode=fast"])
-    with pytest.raises(UserError, match=r"changed since, in data\.decode \(\"exact\" -> \"fast\"\): "):
+    with pytest.raises(
+        UserError,
+        match=r"latest\.safetensors: the recipe has changed since, in data\.decode \(",
+    ):
         read_position(teacher_run / "latest.safetensors", recipe)
 
 
