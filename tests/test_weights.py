@@ -225,6 +225,34 @@ def test_weights_of_another_network_are_refused_and_nothing_changes(change, comp
     assert_same(arrays_of(layer), before)
 
 
+def test_all_that_does_not_fit_is_told_in_one_line():
+    layer = small_network()
+    arrays = {
+        **arrays_of(layer),
+        "0.weight": np.ones((4, 3), "float32"),
+        **{f"x{i}": np.ones(1) for i in range(3)},
+    }
+    del arrays["0.bias"]
+    with pytest.raises(UserError) as caught:
+        set_weights(layer, arrays, "a.pdparams")
+    assert str(caught.value) == (
+        "a.pdparams: weights of another network: 1 missing (0.bias); 3 unknown (x0, x1, x2); "
+        "1 of another shape or type (0.weight is [4, 3], not [3, 4])"
+    )
+    arrays["x3"] = np.ones(1)
+    with pytest.raises(UserError, match=r"4 unknown \(x0, x1, x2, \.\.\.\)"):
+        set_weights(layer, arrays, "a.pdparams")
+
+
+def test_whole_numbers_fit_whole_numbers_alone():
+    layer = small_network()
+    layer.register_buffer("seen", paddle.to_tensor([3], dtype="int64"))
+    set_weights(layer, {**arrays_of(layer), "seen": np.array([7], "int32")}, "a.pdparams")
+    assert layer.seen.numpy().tolist() == [7] and "int64" in str(layer.seen.dtype)
+    with pytest.raises(UserError, match="seen is float32, not int64"):
+        set_weights(layer, {**arrays_of(layer), "seen": np.array([7], "float32")}, "a.pdparams")
+
+
 def test_names_out_of_a_file_are_shown_in_one_line_of_modest_length():
     layer = small_network()
     for name, shown in (

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from ppcds.config import load_recipe
-from ppcds.engine.checkpoint import load_arrays, read_checkpoint, read_position, restore
+from ppcds.engine.checkpoint import load_arrays, read_checkpoint, read_position, restore, save_checkpoint
 from ppcds.engine.optimizers import build_optimizer
+from ppcds.engine.recipe_changes import changes
+from ppcds.engine.train_state import TrainState
 from ppcds.engine.trainer import Trainer
 from ppcds.errors import UserError
 from ppcds.methods.build import build_method
-from ppcds.weights import load_weights, read_metadata, save_weights
+from ppcds.weights import checksum, load_weights, read_metadata, save_weights
 
 
 @pytest.mark.parametrize("mode", ["build", "ignore"])
@@ -22,11 +24,12 @@ def test_packed_images_may_come_and_go_since_their_pixels_are_the_same(teacher_r
 
 def test_another_decoding_is_another_run(teacher_run):
     recipe = load_recipe(str(teacher_run / "recipe.yaml"), ["data.decode=fast"])
+    latest = teacher_run / "latest.safetensors"
     with pytest.raises(
-        UserError,
-        match=r"latest\.safetensors: the recipe has changed since, in data\.decode \(",
-    ):
-        read_position(teacher_run / "latest.safetensors", recipe)
+        UserError, match=r"changed since, in data\.decode \(\"exact\" -> \"fast\"\): "
+    ) as caught:
+        read_position(latest, recipe)
+    assert str(caught.value).startswith(f"{latest}: ")
 
 
 def change_state(**changes):
@@ -176,6 +179,22 @@ def test_arrays_that_are_not_the_state_of_the_run_are_refused_and_named(begun, t
     with pytest.raises(UserError, match=rf"latest\.safetensors: .*{said}"):
         arrays = load_arrays(read_checkpoint(path))
         restore(path, arrays, method, build_optimizer(recipe.optim, method.parameters()))
+
+
+def test_what_is_saved_carries_its_checksum_and_a_number_that_is_not_finite_is_never_saved(begun, tmp_path):
+    recipe, _, _ = begun
+    method, path = build_method(recipe, 10), tmp_path / "latest.safetensors"
+    optimizer = build_optimizer(recipe.optim, method.parameters())
+    save_checkpoint(path, recipe, TrainState(), method, optimizer)
+    found, whole = read_checkpoint(path), path.read_bytes()
+    assert found.checksum == checksum(load_weights(path)) and not changes(found.recipe, recipe)
+    name, weight = next(iter(method.named_parameters()))
+    weight.set_value(np.full(weight.shape, np.inf, "float32"))
+    with pytest.raises(
+        UserError, match=f"^method.{name} is no longer finite: start again with a lower optim.l"
+    ):
+        save_checkpoint(path, recipe, TrainState(), method, optimizer)
+    assert path.read_bytes() == whole
 
 
 def test_a_position_behind_the_end_of_an_epoch_is_refused(tiny_recipe, tmp_path):

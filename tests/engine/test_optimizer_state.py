@@ -35,6 +35,17 @@ def test_of_names_that_begin_alike_the_longest_is_meant(names):
     }
 
 
+def test_what_the_optimiser_was_given_and_has_not_used_yet_counts():
+    """Paddle 2.6 keeps it aside until the first step."""
+    optimizer = remembering(w_0_velocity_0=[1, 2])
+    optimizer._accumulators_holder = remembering(w_0_velocity_0=[0, 0], w_1_velocity_0=[5, 6]).state_dict()
+    found = optimizer_arrays(Named({"a": "w_0", "b": "w_1"}), optimizer)
+    assert {key: value.tolist() for key, value in found.items()} == {
+        "velocity_0/a": [1, 2],
+        "velocity_0/b": [5, 6],
+    }
+
+
 def test_what_was_taken_comes_back_under_the_names_of_another_process():
     found = optimizer_arrays(
         Named({"a/x": "w_0"}), remembering(w_0_moment1_0=[1, 2], w_0_beta1_pow_acc_0=[0.5])
