@@ -6,6 +6,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import zlib
 from collections import OrderedDict
 
 import numpy as np
@@ -15,7 +16,7 @@ from paddle import nn
 
 from ppcds import load_weights
 from ppcds.errors import UserError
-from ppcds.weights import read_metadata, save_weights, set_weights
+from ppcds.weights import checksum, read_metadata, save_weights, set_weights
 
 SUFFIXES = [".pdparams", ".safetensors"]
 
@@ -223,6 +224,13 @@ def test_weights_of_another_network_are_refused_and_nothing_changes(change, comp
     with pytest.raises(UserError, match=f"a.pdparams: weights of another network: .*{complaint}"):
         set_weights(layer, arrays, "a.pdparams")
     assert_same(arrays_of(layer), before)
+
+
+def test_a_checksum_is_that_of_names_types_shapes_and_bytes():
+    arrays = {"b": np.float32([[1, 2]]), "a": np.int64(3), "odd \ud800": np.zeros(0, "uint8")}
+    text = b"a int64 ()\n" + np.int64(3).tobytes() + b"b float32 (1, 2)\n" + np.float32([1, 2]).tobytes()
+    assert checksum(arrays) == f"{zlib.crc32(text + b'odd ? uint8 (0,)' + bytes([10])):08x}"
+    assert checksum({}) == "00000000"
 
 
 def test_all_that_does_not_fit_is_told_in_one_line():

@@ -19,7 +19,8 @@ from ppcds.transforms import (
     build_view,
 )
 
-SIZES = np.array([10, 12]), np.array([20, 16])  # heights, widths
+IMAGES = 64
+SIZES = np.arange(10, 10 + IMAGES), np.arange(20, 20 + IMAGES)  # heights, widths
 
 
 def test_each_step_of_a_view_has_numbers_of_its_own():
@@ -30,7 +31,7 @@ def test_each_step_of_a_view_has_numbers_of_its_own():
         RandomHorizontalFlip(0.5),
     ]
     view = View(steps)
-    uniforms = np.random.default_rng(0).random((2, view.draws))
+    uniforms = np.random.default_rng(0).random((IMAGES, view.draws))
     starts = np.cumsum([0] + [step.draws for step in steps])
     for found, step, start in zip(view.parameters(uniforms, *SIZES), steps, starts):
         own = uniforms[:, start : start + step.draws]
@@ -41,7 +42,7 @@ def test_each_step_of_a_view_has_numbers_of_its_own():
 def test_what_is_applied_sometimes_knows_the_images_sizes():
     cutout = Cutout(n_holes=2, length=4)
     sometimes = RandomApply(cutout, 0.5)
-    uniforms = np.random.default_rng(1).random((2, sometimes.draws))
+    uniforms = np.random.default_rng(1).random((IMAGES, sometimes.draws))
     found = sometimes.parameters(uniforms, *SIZES)
     np.testing.assert_array_equal(found[:, 0], uniforms[:, 0] < 0.5)
     np.testing.assert_array_equal(found[:, 1:], cutout.parameters(uniforms[:, 1:], *SIZES))
