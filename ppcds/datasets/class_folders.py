@@ -43,16 +43,14 @@ class ClassFolders(FileSplit):
         if split not in SPLITS:
             raise UserError(f"{root}: class folders have the splits train and val, not {split!r}")
         found = _list_split(root, split)
-        classes = tuple(classes or self.class_names(root))
+        classes = tuple(classes or (found if split == "train" else self.class_names(root)))
         for name in found:
             if name not in classes:
                 raise UserError(
                     f"{root}: {split} has a folder of class {name!r}{did_you_mean(name, classes)}"
                 )
-        filenames = [filename for name in sorted(found) for filename in found[name]]
-        labels = np.repeat(
-            [classes.index(name) for name in sorted(found)], [len(found[n]) for n in sorted(found)]
-        )
+        filenames = [filename for part in found.values() for filename in part]
+        labels = np.repeat([classes.index(name) for name in found], [len(part) for part in found.values()])
         super().__init__(
             root, split, classes, filenames, labels.astype(np.int64), views, size, interpolation, decode
         )
@@ -61,7 +59,7 @@ class ClassFolders(FileSplit):
     @classmethod
     def class_names(cls, root: Path, split: str = "train") -> tuple[str, ...]:
         """The sorted names of the class folders of a split."""
-        return tuple(sorted(_list_split(root, split)))
+        return tuple(_list_split(root, split))
 
     def list_digest(self) -> str:
         """SHA-256 of the names and labels."""
@@ -69,7 +67,7 @@ class ClassFolders(FileSplit):
 
 
 def _list_split(root: Path, split: str) -> dict[str, list[str]]:
-    """{class: filenames relative to root} of a split."""
+    """{class: filenames relative to root} of a split, in the order of the names."""
     if not root.is_dir():
         raise UserError(f"no folder {root}: expected one that holds a folder for each class")
     there = [name for name in SPLITS if (root / name).is_dir()]
